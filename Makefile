@@ -1,0 +1,74 @@
+# Everything a newcomer or a developer runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BASE_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON := .venv/bin/python
+export PYTHONPATH := $(CURDIR)
+export GRADIO_ANALYTICS_ENABLED := False
+
+# Texts to train on and to measure with; users of the app need none of them.
+LLMCOMP_DATA ?= $(abspath $(wildcard ../shared/data))
+export LLMCOMP_DATA
+
+.PHONY: help demo test quick slow check style bench figures train-background release-model clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+demo: .stamps/runtime ## start the app on the embedded model (no network at run time)
+	HF_HUB_OFFLINE=1 $(PYTHON) app.py
+
+test: .stamps/test check ## everything that must hold; CI runs this
+	$(PYTHON) -m pytest -m "not slow" --doctest-modules llmcomp tests
+
+quick: .stamps/test ## the fast part of the tests, under two minutes
+	$(PYTHON) -m pytest -q -x -m "not slow and not browser and not embedded" tests
+
+slow: .stamps/test ## long tests: fuzzing, megabytes
+	$(PYTHON) -m pytest -m slow tests
+
+check: .stamps/test ## lint, format and types, changing nothing
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+style: .stamps/test ## format, and fix what lint can fix
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: .stamps/runtime ## rates and relative speeds on the documented corpus
+	$(PYTHON) -m llmcomp bench
+	$(PYTHON) -m llmcomp bench --speed
+
+figures: .stamps/runtime ## measure every figure of the README again and write it there
+	$(PYTHON) -m llmcomp.evaluate.figures
+
+train-background: .stamps/runtime ## start or resume training the embedded model at lowest priority
+	$(PYTHON) -m llmcomp.train train --recipe embedded --background
+
+release-model: .stamps/runtime ## decay, export, snap and evaluate the embedded model
+	nice -n 5 $(PYTHON) -m llmcomp.train release --recipe embedded --out assets/embedded-1
+	$(PYTHON) -m llmcomp.train card
+
+clean: ## remove the virtual environment and caches
+	rm -rf .venv .stamps .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	$(BASE_PYTHON) -m venv .venv
+
+.stamps/runtime: requirements.txt | .venv/bin/python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	mkdir -p .stamps && touch $@
+
+# Browser tests use Debian's chromium; without it they skip with a reason, or fail when CI=true.
+.stamps/test: pyproject.toml .stamps/runtime
+	$(PYTHON) -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["test"]))' > .stamps/test.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r .stamps/test.txt
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! command -v chromium > /dev/null; then \
+	    apt-get update -q && apt-get install -y -q --no-install-recommends \
+	        chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; \
+	fi
+	touch $@

@@ -1,0 +1,73 @@
+"""Where each bit of a blob went. The rows add up to the file's size, to the bit.
+
+In: counts from the codec. Out: rows of (what, bits). Knows nothing of how they came about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Bill"]
+
+
+@dataclass(slots=True)
+class Bill:
+    """Every bit of one blob, by purpose; all fields but the byte counts are in bits.
+
+    Attributes:
+        raw_bytes: plain bytes.
+        total_bytes: the blob's bytes.
+        header_bits: magic, version, model, schedule.
+        lengths_bits: tags and lengths of segments and lanes.
+        checksum_bits: both CRC-32s of every segment.
+        ideal_bits: ``-log2 p`` of all tokens the model coded.
+        coder_bits: what the coder spent above that: integer probabilities and interval widths.
+        tail_bits: from the coder's last interval to whole bytes.
+        xz_bits: segments kept as xz.
+        stored_bits: segments kept as they came.
+        n_tokens: tokens the model coded.
+        notes: what the reader should know, such as a segment that fell back to xz.
+    """
+
+    raw_bytes: int = 0
+    total_bytes: int = 0
+    header_bits: float = 0.0
+    lengths_bits: float = 0.0
+    checksum_bits: float = 0.0
+    ideal_bits: float = 0.0
+    coder_bits: float = 0.0
+    tail_bits: float = 0.0
+    xz_bits: float = 0.0
+    stored_bits: float = 0.0
+    n_tokens: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def rows(self) -> list[tuple[str, float]]:
+        """Lists what was spent; the bits sum to ``8 * total_bytes``."""
+        rows = [
+            ("header", self.header_bits),
+            ("lengths", self.lengths_bits),
+            ("checksums", self.checksum_bits),
+            ("text, ideal under the model", self.ideal_bits),
+            ("coder above the ideal", self.coder_bits),
+            ("tail to whole bytes", self.tail_bits),
+            ("text kept as xz", self.xz_bits),
+            ("text kept as it came", self.stored_bits),
+        ]
+        return [(what, bits) for what, bits in rows if bits]
+
+    @property
+    def rate(self) -> float:
+        """Compressed bytes over raw bytes; 0 for an empty input."""
+        return self.total_bytes / self.raw_bytes if self.raw_bytes else 0.0
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Eight times the rate."""
+        return 8.0 * self.rate
+
+    @property
+    def overhead(self) -> float:
+        """Payload bits of the model's segments above the ideal, as a part of the ideal."""
+        above = self.coder_bits + self.tail_bits
+        return above / self.ideal_bits if self.ideal_bits else 0.0

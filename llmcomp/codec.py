@@ -1,0 +1,451 @@
+"""compress, decompress, trace: bytes to a blob and back, over everything above.
+
+Each job is a generator of `Progress` whose return value is the result, so that one code path
+serves the library, the command line's progress bar and an app with a Stop button; the plain
+functions only run it to its end.
+
+    bytes -> segments of 1 MiB -> stored | xz | lm, the smallest -> frames -> blob
+                                             tokens -> lanes -> decisions -> payloads
+"""
+
+from __future__ import annotations
+
+import lzma
+import zlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from llmcomp.bill import Bill
+from llmcomp.container import (
+    SEGMENT_BYTES,
+    VERSION,
+    Container,
+    Header,
+    Lane,
+    Method,
+    Segment,
+    pack,
+    unpack,
+)
+from llmcomp.errors import DamagedError, MismatchError, ModelError
+from llmcomp.lanes import EncodedLane, decode_lanes, encode, record
+from llmcomp.models import MODELS, load_model, model_by_number
+from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.schedule import PRESETS, Preset, Schedule, cut_bytes, cut_evenly
+from llmcomp.steps import Progress, Steps, relay, run
+from llmcomp.trace import Trace
+
+METHODS = ("lm", "xz", "stored")
+
+_PROBE_BYTES = 4096
+_XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES}]
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A blob, where its bits went, and what the coder did if that was asked for."""
+
+    blob: bytes
+    bill: Bill
+    trace: Trace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decompressed:
+    """The plain bytes, and what the coder did if that was asked for."""
+
+    data: bytes
+    trace: Trace | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a blob says of itself; no model is loaded to read it.
+
+    Attributes:
+        model: registry name, or ``model <number>`` if unknown here.
+        schedule: how lanes move their windows.
+        plain_bytes: what it decodes to.
+        total_bytes: its own size.
+        segments: method, plain bytes, payload bytes and lanes of each.
+    """
+
+    version: int
+    profile: str
+    model: str
+    fingerprint: str
+    schedule: Schedule
+    plain_bytes: int
+    total_bytes: int
+    segments: Sequence[tuple[str, int, int, int]]
+
+
+def compress(data: bytes, **options: object) -> bytes:
+    """Compresses bytes in one go; see `compressing` for the options and errors.
+
+    Returns:
+        A .llmc blob.
+    """
+    return run(compressing(data, **options)).blob  # type: ignore[arg-type]
+
+
+def decompress(blob: bytes, *, model: str | LanguageModel | None = None) -> bytes:
+    """Decompresses a blob; see `decompressing` for the errors."""
+    return run(decompressing(blob, model=model)).data
+
+
+def trace(data: bytes, **options: object) -> Trace:
+    """Compresses bytes with the model and returns what the coder did, first segment only.
+
+    Its lanes' payloads are the blob's. See `compressing` for the options.
+    """
+    found = run(compressing(data, trace=True, verify=False, methods=("lm",), **options)).trace  # type: ignore[arg-type]
+    if found is None:
+        raise ValueError("there is nothing to trace in an empty input")
+    return found
+
+
+def compressing(
+    data: bytes,
+    *,
+    model: str | LanguageModel = "embedded",
+    preset: str = "balanced",
+    lanes: int | None = None,
+    lane_bytes: int | None = None,
+    verify: bool = True,
+    methods: Sequence[str] = METHODS,
+    trace: bool = False,
+) -> Steps[Compressed]:
+    """Compresses bytes, step by step.
+
+    Args:
+        data: any bytes.
+        model: a registry name, an exported directory, or a loaded model.
+        preset: ``fast``, ``balanced`` or ``small``.
+        lanes: lanes of every segment, in place of the preset's choice.
+        lane_bytes: cut lanes every so many bytes and tokenise each alone, as system 000 does.
+        verify: decode every segment again through the cached path before it is written; one that
+            fails is kept as xz, and the bill says so.
+        methods: what may be used of ``lm``, ``xz`` and ``stored``; the smallest wins.
+        trace: record the coder's steps in the first segment.
+
+    Yields:
+        `Progress`, in bytes.
+
+    Raises:
+        TypeError: if ``data`` is not bytes.
+        ValueError: if an option has no such value.
+        ModelError: if the model is not here.
+    """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"a bytes-like object is required, not {type(data).__name__!r}")
+    plan = _Plan.make(preset, lanes, lane_bytes, verify, methods, trace)
+    loaded = load_model(model) if isinstance(model, str) else model
+    return _compressing(bytes(data), loaded, plan)
+
+
+def decompressing(
+    blob: bytes, *, model: str | LanguageModel | None = None, trace: bool = False
+) -> Steps[Decompressed]:
+    """Decompresses a blob, step by step.
+
+    Args:
+        blob: a whole .llmc blob.
+        model: the model to use when the blob names none of the registry's.
+        trace: record the coder's steps in the first segment, if a model coded it.
+
+    Yields:
+        `Progress`, in bytes.
+
+    Raises:
+        TypeError: if ``blob`` is not bytes.
+        FormatError: if it is not a .llmc blob, or of a newer format (`VersionError`).
+        DamagedError: if it is cut or a stored checksum fails; no model has run then.
+        ModelError: if the model it names is not here.
+        MismatchError: if the decoded bytes fail their checksum.
+    """
+    if not isinstance(blob, bytes | bytearray | memoryview):
+        raise TypeError(f"a bytes-like object is required, not {type(blob).__name__!r}")
+    return _decompressing(unpack(bytes(blob)), model, trace)
+
+
+def get_info(blob: bytes) -> BlobInfo:
+    """Reads what a blob says of itself, without loading a model.
+
+    Raises:
+        LLMCompError: as `decompressing` does for a blob that is not whole.
+    """
+    parsed = unpack(blob)
+    header = parsed.header
+    return BlobInfo(
+        version=VERSION,
+        profile="fixed",
+        model=MODELS.get(header.model, f"model {header.model}"),
+        fingerprint=header.fingerprint.hex(),
+        schedule=header.schedule,
+        plain_bytes=parsed.plain_length,
+        total_bytes=len(blob),
+        segments=[
+            (
+                frame.segment.method.name.lower(),
+                frame.segment.plain_length,
+                sum(len(lane.payload) for lane in frame.segment.lanes),
+                len(frame.segment.lanes),
+            )
+            for frame in parsed.frames
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The options of a compression, checked."""
+
+    preset: Preset
+    lanes: int | None
+    lane_bytes: int | None
+    verify: bool
+    methods: Sequence[str]
+    trace: bool
+
+    @classmethod
+    def make(
+        cls,
+        preset: str,
+        lanes: int | None,
+        lane_bytes: int | None,
+        verify: bool,
+        methods: Sequence[str],
+        trace: bool,
+    ) -> _Plan:
+        if preset not in PRESETS:
+            raise ValueError(f"preset {preset!r}; wanted one of {', '.join(PRESETS)}")
+        if not methods or any(method not in METHODS for method in methods):
+            raise ValueError(f"methods {tuple(methods)}; wanted some of {', '.join(METHODS)}")
+        for name, value in (("lanes", lanes), ("lane_bytes", lane_bytes)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; wanted at least 1")
+        if lanes is not None and lane_bytes is not None:
+            raise ValueError("give lanes or lane_bytes, not both")
+        return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace)
+
+    def cut(self, model: LanguageModel, data: bytes) -> list[Tokens]:
+        """Tokenises a segment and cuts it into lanes."""
+        if self.lane_bytes is not None:
+            return [model.tokenizer.encode(part) for part in cut_bytes(data, self.lane_bytes)]
+        tokens = model.tokenizer.encode(data)
+        n_lanes = min(self.lanes or self.preset.lanes_for(len(tokens)), max(1, len(tokens)))
+        return [tokens[part] for part in cut_evenly(len(tokens), n_lanes)]
+
+
+def _compressing(data: bytes, model: LanguageModel, plan: _Plan) -> Steps[Compressed]:
+    schedule = plan.preset.schedule_for(model.context_length)
+    header = Header(model.number, model.fingerprint[:2], schedule)
+    bill = Bill(raw_bytes=len(data))
+    segments, first_trace = [], None
+    for start in range(0, max(1, len(data)), SEGMENT_BYTES):
+        plain = data[start : start + SEGMENT_BYTES]
+        segment, found = yield from _segment(plain, start, len(data), model, schedule, plan, bill)
+        segments.append(segment)
+        if start == 0:
+            first_trace = found
+    blob = pack(header, segments)
+    _finish_bill(bill, header, segments, blob)
+    return Compressed(blob, bill, first_trace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A segment coded by the model, and what that cost."""
+
+    segment: Segment
+    lanes: Sequence[EncodedLane]
+    n_tokens: int
+    trace: Trace | None
+
+    def bill(self, bill: Bill) -> None:
+        """Adds this segment's payload to a bill."""
+        bill.n_tokens += self.n_tokens
+        for lane in self.lanes:
+            bill.ideal_bits += lane.ideal_bits
+            bill.coder_bits += lane.coded_bits - lane.ideal_bits
+            bill.tail_bits += 8 * len(lane.payload) - lane.coded_bits
+
+
+def _segment(
+    plain: bytes,
+    start: int,
+    total: int,
+    model: LanguageModel,
+    schedule: Schedule,
+    plan: _Plan,
+    bill: Bill,
+) -> Steps[tuple[Segment, Trace | None]]:
+    """Keeps one segment by the method that needs least, and bills what the model coded."""
+    others = _without_model(plain, plan.methods)
+    coded = None
+    if "lm" in plan.methods and plain and not _hopeless(plain, others):
+        coded = yield from _code(plain, start, total, model, schedule, plan)
+        best = min([coded.segment, *others], key=_framed_size)
+        if best is coded.segment and plan.verify:
+            good = yield from _verified(best, plain, start, total, model, schedule)
+            if not good:
+                bill.notes.append(
+                    f"the segment at byte {start} did not decode to itself and is kept as xz"
+                )
+                others, coded = _without_model(plain, ("xz",)), None
+    if coded is not None and best is coded.segment:
+        coded.bill(bill)
+        return best, coded.trace
+    # an empty input, or one that was forced on the model, may have no other candidate
+    return min(others or _without_model(plain, ("stored",)), key=_framed_size), None
+
+
+def _without_model(plain: bytes, methods: Sequence[str]) -> list[Segment]:
+    """Keeps the bytes by those of ``methods`` that need no model."""
+    crc, found = zlib.crc32(plain), []
+    if "stored" in methods:
+        found.append(Segment(Method.STORED, [Lane(len(plain), plain)], crc))
+    if "xz" in methods:
+        found.append(Segment(Method.XZ, [Lane(len(plain), _xz(plain))], crc))
+    return found
+
+
+def _hopeless(plain: bytes, others: Sequence[Segment]) -> bool:
+    """Tells whether to spare the model: what xz cannot shrink is random or compressed already."""
+    return len(plain) >= _PROBE_BYTES and any(
+        s.method is Method.XZ and len(s.lanes[0].payload) >= len(plain) for s in others
+    )
+
+
+def _code(
+    plain: bytes,
+    start: int,
+    total: int,
+    model: LanguageModel,
+    schedule: Schedule,
+    plan: _Plan,
+) -> Steps[_Coded]:
+    """Codes one segment with the model."""
+    lanes = plan.cut(model, plain)
+    texts = [model.tokenizer.decode(lane) for lane in lanes]
+    if b"".join(texts) != plain:
+        raise AssertionError("the tokenizer's tokens do not join to the input")
+    n_tokens = sum(len(lane) for lane in lanes)
+    recording = plan.trace and start == 0
+    encoding = encode(model, lanes, schedule, trace=recording)
+    encoded = yield from relay(encoding, "encode", start, total, len(plain) / n_tokens)
+    framed = [Lane(len(text), e.payload) for text, e in zip(texts, encoded, strict=True)]
+    trace = None
+    if recording:
+        traces = [e.trace for e in encoded if e.trace is not None]
+        trace = Trace(traces, model.tokenizer.token_bytes, model.name)
+    return _Coded(Segment(Method.LM, framed, zlib.crc32(plain)), encoded, n_tokens, trace)
+
+
+def _verified(
+    segment: Segment,
+    plain: bytes,
+    start: int,
+    total: int,
+    model: LanguageModel,
+    schedule: Schedule,
+) -> Steps[bool]:
+    """Decodes a segment through the cached path and compares."""
+    decoding = _decode_lm(segment, model, schedule)
+    try:
+        pieces, _ = yield from relay(decoding, "verify", start, total)
+    except MismatchError:
+        return False
+    return b"".join(pieces) == plain
+
+
+def _decompressing(
+    parsed: Container, model: str | LanguageModel | None, trace: bool
+) -> Steps[Decompressed]:
+    total, parts, first_trace = parsed.plain_length, [], None
+    done = 0
+    for index, frame in enumerate(parsed.frames):
+        segment = frame.segment
+        if segment.method is Method.LM:
+            chosen = model_for(parsed.header, model)
+            decoding = _decode_lm(segment, chosen, parsed.header.schedule)
+            pieces, tokens = yield from relay(decoding, "decode", done, total)
+            plain = b"".join(pieces)
+            if trace and index == 0:
+                first_trace = Trace(
+                    [
+                        record(chosen, ids, lane.payload, parsed.header.schedule)
+                        for ids, lane in zip(tokens, segment.lanes, strict=True)
+                    ],
+                    chosen.tokenizer.token_bytes,
+                    chosen.name,
+                )
+        else:
+            plain = _plain_without_model(segment, index)
+        if zlib.crc32(plain) != segment.plain_crc or len(plain) != segment.plain_length:
+            raise MismatchError(
+                f"segment {index} decodes to other bytes: its plain CRC-32 fails although the blob "
+                "is intact; this machine's model gives other numbers than the one that made it"
+            )
+        parts.append(plain)
+        done += len(plain)
+        yield Progress("decode", done, total)
+    return Decompressed(b"".join(parts), first_trace)
+
+
+def _decode_lm(
+    segment: Segment, model: LanguageModel, schedule: Schedule
+) -> Generator[int, None, tuple[list[bytes], list[Tokens]]]:
+    """Decodes a segment's lanes: yields bytes done, returns each lane's bytes and ids."""
+    tokens = yield from decode_lanes(model, segment.lanes, schedule)
+    return [model.tokenizer.decode(ids) for ids in tokens], tokens
+
+
+def _plain_without_model(segment: Segment, index: int) -> bytes:
+    (lane,) = segment.lanes
+    if segment.method is Method.STORED:
+        return lane.payload
+    decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=_XZ_FILTERS)
+    try:
+        return decoder.decompress(lane.payload, max_length=lane.plain_length + 1)
+    except lzma.LZMAError as error:
+        raise DamagedError(f"segment {index}: its xz data are damaged ({error})") from None
+
+
+def _xz(plain: bytes) -> bytes:
+    return lzma.compress(plain, format=lzma.FORMAT_RAW, filters=_XZ_FILTERS)
+
+
+def _framed_size(segment: Segment) -> int:
+    return len(segment.pack(b"", 0, last=True))
+
+
+def model_for(header: Header, model: str | LanguageModel | None) -> LanguageModel:
+    """Loads the model a header names, or checks the one given by hand."""
+    if isinstance(model, str):
+        chosen = load_model(model)
+    else:
+        chosen = model_by_number(header.model) if model is None else model
+    if chosen.number != header.model or chosen.fingerprint[:2] != header.fingerprint:
+        raise ModelError(
+            f"the blob was made with model {MODELS.get(header.model, header.model)} of fingerprint "
+            f"{header.fingerprint.hex()}, but {chosen.name} here has "
+            f"{chosen.fingerprint[:2].hex()}; decode with that model"
+        )
+    return chosen
+
+
+def _finish_bill(bill: Bill, header: Header, segments: Sequence[Segment], blob: bytes) -> None:
+    """Bills everything that is not coded text."""
+    payloads = dict.fromkeys(Method, 0)
+    for segment in segments:
+        payloads[segment.method] += sum(len(lane.payload) for lane in segment.lanes)
+    bill.total_bytes = len(blob)
+    bill.header_bits = 8.0 * len(header.pack())
+    bill.checksum_bits = 8.0 * 8 * len(segments)
+    bill.xz_bits = 8.0 * payloads[Method.XZ]
+    bill.stored_bits = 8.0 * payloads[Method.STORED]
+    bill.lengths_bits = (
+        8.0 * (len(blob) - sum(payloads.values())) - bill.header_bits - bill.checksum_bits
+    )

@@ -1,0 +1,1 @@
+"""Integer coders: the range coder of files and the textbook coder of lessons."""

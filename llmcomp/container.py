@@ -1,0 +1,298 @@
+"""The .llmc format, version 1. This docstring is its specification.
+
+All integers are little-endian; *varint* is LEB128 (seven bits a byte, low first, the top bit says
+that more follow), at most 10 bytes. A blob is a header and one or more segments::
+
+    blob     = header segment+                 the last segment, and only it, has the flag "last"
+    header   = "LLMC"                          4 bytes
+               version << 4 | profile          1 byte; version 1; profile 1 = fixed
+               model                           1 byte; registry number, 0 = a model given by hand
+               fingerprint                     2 bytes; the first of the model's SHA-256
+               steering << 4 | schedule        1 byte; steering 0 = none; schedule 0 = spelt out
+               [window, overlap]               2 varints, if schedule is 0
+    segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
+                                               bit 2 last, bit 3 several lanes, others 0
+               [n_lanes]                       varint >= 2, if bit 3
+               plain_length                    varint, at most 2**20       } lm: this pair
+               [payload_length]                varint, unless stored       } once a lane
+               plain_crc                       4 bytes; CRC-32 of the segment's plain bytes
+               payload                         the lanes' payloads, one after the other
+               stored_crc                      4 bytes; CRC-32 of the blob's header, the segment's
+                                               index as varint, and the segment up to here
+
+``stored_crc`` is checked before any model runs, ``plain_crc`` after. xz payloads are raw LZMA2
+with preset 9's filter and a 1 MiB dictionary. A lane's tokens end when their bytes reach its
+plain length. Nothing may follow the last segment.
+
+Knows nothing of models: it moves bytes in and out of frames.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from llmcomp.errors import DamagedError, FormatError, VersionError
+from llmcomp.schedule import SCHEDULES, Schedule
+
+MAGIC = b"LLMC"
+VERSION = 1
+PROFILE_FIXED = 1
+SEGMENT_BYTES = 1 << 20
+"""Most plain bytes in a segment."""
+
+MAX_LANES = 4096
+MAX_WINDOW = 1 << 20
+
+_LAST, _LANES = 4, 8
+CRC_BYTES = 4
+
+
+class Method(IntEnum):
+    """How a segment's bytes are kept; the numbers stand in files."""
+
+    STORED = 0
+    XZ = 1
+    LM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What all segments share.
+
+    Attributes:
+        model: registry number, 0 to 255.
+        fingerprint: bytes[2].
+        schedule: how lanes move their windows.
+    """
+
+    model: int
+    fingerprint: bytes
+    schedule: Schedule
+
+    def pack(self) -> bytes:
+        """Writes the header."""
+        known = [number for number, schedule in SCHEDULES.items() if schedule == self.schedule]
+        packed = MAGIC + bytes([VERSION << 4 | PROFILE_FIXED, self.model]) + self.fingerprint
+        if known:
+            return packed + bytes([known[0]])
+        return packed + b"\0" + varint(self.schedule.window) + varint(self.schedule.overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane's share of a segment: how many bytes it decodes to, and from what."""
+
+    plain_length: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment; stored and xz segments have exactly one lane."""
+
+    method: Method
+    lanes: Sequence[Lane]
+    plain_crc: int
+
+    @property
+    def plain_length(self) -> int:
+        """Bytes the segment decodes to."""
+        return sum(lane.plain_length for lane in self.lanes)
+
+    def pack(self, header: bytes, index: int, *, last: bool) -> bytes:
+        """Writes the segment, framed and checked.
+
+        Args:
+            header: the blob's packed header, which the checksum covers.
+            index: the segment's place, from 0.
+            last: whether the blob ends here.
+        """
+        several = len(self.lanes) > 1
+        head = bytearray([self.method | last * _LAST | several * _LANES])
+        if several:
+            head += varint(len(self.lanes))
+        for lane in self.lanes:
+            head += varint(lane.plain_length)
+            if self.method is not Method.STORED:
+                head += varint(len(lane.payload))
+        head += self.plain_crc.to_bytes(CRC_BYTES, "little")
+        body = bytes(head) + b"".join(lane.payload for lane in self.lanes)
+        return body + _stored_crc(header, index, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a parsed segment lies in the blob: ``[start, payload)`` is its head."""
+
+    segment: Segment
+    start: int
+    payload: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A parsed blob whose stored checksums hold."""
+
+    header: Header
+    header_length: int
+    frames: Sequence[Frame]
+
+    @property
+    def plain_length(self) -> int:
+        """Bytes the whole blob decodes to."""
+        return sum(frame.segment.plain_length for frame in self.frames)
+
+
+def pack(header: Header, segments: Sequence[Segment]) -> bytes:
+    """Writes a blob of one or more segments."""
+    packed = header.pack()
+    parts = [
+        segment.pack(packed, index, last=index == len(segments) - 1)
+        for index, segment in enumerate(segments)
+    ]
+    return packed + b"".join(parts)
+
+
+def unpack(blob: bytes, *, check: bool = True) -> Container:
+    """Parses a blob and checks what is stored.
+
+    Args:
+        blob: a whole .llmc blob.
+        check: compare the stored checksums; only a rehearsal of damage says no.
+
+    Raises:
+        FormatError: if the bytes are not a .llmc blob or contradict the format.
+        VersionError: if they are of a newer format.
+        DamagedError: if the blob is cut, continued, or a stored checksum fails.
+    """
+    reader = _Reader(blob)
+    header = _read_header(reader)
+    packed, last = blob[: reader.at], False
+    frames: list[Frame] = []
+    header_length = reader.at
+    while not last:
+        start = reader.at
+        segment, payload, last = _read_segment(reader)
+        body = blob[start : reader.at]
+        if reader.take(CRC_BYTES) != _stored_crc(packed, len(frames), body) and check:
+            raise DamagedError(
+                f"segment {len(frames)} is damaged: its stored CRC-32 fails; "
+                "get the file again from its source"
+            )
+        frames.append(Frame(segment, start, payload, reader.at))
+    if reader.at != len(blob):
+        raise DamagedError(
+            f"{len(blob) - reader.at} bytes follow the end at byte {reader.at}; "
+            "cut them off or get the file again"
+        )
+    return Container(header, header_length, frames)
+
+
+def varint(value: int) -> bytes:
+    """Writes a non-negative integer, seven bits a byte.
+
+    >>> varint(300).hex()
+    'ac02'
+    """
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _stored_crc(header: bytes, index: int, body: bytes) -> bytes:
+    return zlib.crc32(header + varint(index) + body).to_bytes(CRC_BYTES, "little")
+
+
+class _Reader:
+    """Reads from bytes and refuses to run past their end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        """Takes ``count`` bytes."""
+        if count > len(self._data) - self.at:
+            raise DamagedError(
+                f"the blob is cut: it ends at byte {len(self._data)}, but {count} bytes are due "
+                f"from byte {self.at} on; get the file again from its source"
+            )
+        self.at += count
+        return self._data[self.at - count : self.at]
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self, name: str, limit: int) -> int:
+        """Takes a varint of at most ``limit``."""
+        value = 0
+        for shift in range(0, 70, 7):
+            part = self.byte()
+            value |= (part & 0x7F) << shift
+            if part < 0x80:
+                break
+        else:
+            raise FormatError(f"{name} runs over 10 bytes; the blob is damaged or foreign")
+        if value > limit:
+            raise FormatError(f"{name} is {value}; the format's limit is {limit}")
+        return value
+
+
+def _read_header(reader: _Reader) -> Header:
+    magic = reader.take(min(len(MAGIC), len(reader._data)))
+    if magic != MAGIC[: len(magic)] or not magic:
+        raise FormatError(f"not a .llmc blob: it begins with {magic!r}, wanted {MAGIC!r}")
+    reader.take(len(MAGIC) - len(magic))
+    version, profile = divmod(reader.byte(), 16)
+    if version == 0:
+        raise FormatError("format version 0 does not exist; the blob is damaged or foreign")
+    if version > VERSION:
+        raise VersionError(
+            f"format version {version} is newer than {VERSION}, the newest known here; "
+            "update llmcomp"
+        )
+    if profile != PROFILE_FIXED:
+        raise VersionError(f"profile {profile} is unknown here (known: 1 = fixed); update llmcomp")
+    model, fingerprint = reader.byte(), reader.take(2)
+    steering, number = divmod(reader.byte(), 16)
+    if steering:
+        raise VersionError(f"steering kind {steering} is unknown here; update llmcomp")
+    if number:
+        if number not in SCHEDULES:
+            raise VersionError(f"schedule {number} is unknown here; update llmcomp")
+        return Header(model, fingerprint, SCHEDULES[number])
+    window = reader.varint("the window", MAX_WINDOW)
+    overlap = reader.varint("the overlap", MAX_WINDOW)
+    if overlap >= window:
+        raise FormatError(f"the overlap {overlap} is not below the window {window}")
+    return Header(model, fingerprint, Schedule(window, overlap))
+
+
+def _read_segment(reader: _Reader) -> tuple[Segment, int, bool]:
+    """Reads up to the stored checksum: segment, where its payload begins, whether it is last."""
+    tag = reader.byte()
+    if tag >> 4 or tag & 3 == 3:
+        raise VersionError(f"segment tag {tag:#04x} is unknown here; update llmcomp")
+    method = Method(tag & 3)
+    n_lanes = reader.varint("the number of lanes", MAX_LANES) if tag & _LANES else 1
+    if tag & _LANES and (n_lanes < 2 or method is not Method.LM):
+        raise FormatError(f"{n_lanes} lanes in a {method.name.lower()} segment")
+    lengths = []
+    room = SEGMENT_BYTES
+    for _ in range(n_lanes):
+        plain = reader.varint("a plain length", room)
+        room -= plain
+        stored = method is Method.STORED
+        payload = plain if stored else reader.varint("a payload length", 1 << 32)
+        lengths.append((plain, payload))
+    plain_crc = int.from_bytes(reader.take(CRC_BYTES), "little")
+    start = reader.at
+    lanes = [Lane(plain, reader.take(payload)) for plain, payload in lengths]
+    return Segment(method, lanes, plain_crc), start, bool(tag & _LAST)

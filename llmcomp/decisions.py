@@ -1,0 +1,377 @@
+"""Tokens as paths of yes/no decisions, each with an agreed integer probability.
+
+In: logits on which both sides agree to the bit (profile ``fixed``). Out: integer masses, and from
+them ``(p0, answer)`` pairs for the range coder. The last place where a float matters: from the
+masses on, all is integer.
+
+The leaves of the tree are the token ids in byte order of the tokens, so every decision reads
+"before or after *m* in the dictionary?", and the order of texts is the order of their numbers.
+Nodes split their leaves by a frozen weight, so that frequent tokens sit near the root: about
+ten decisions a token instead of thirteen.
+
+Masses are integers and their running sum is exact, so a node's mass is one subtraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
+from llmcomp.exact import exp
+from llmcomp.trace import CANDIDATES
+
+IntArray = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
+
+MASS_BITS = 36
+"""The likeliest token's mass is ``2**36 + 1``; every token has at least 1."""
+
+MAX_VOCABULARY = 1 << 16
+"""More tokens than this and a sum of masses could leave float64's exact integers."""
+
+_LOWEST = -30.0  # exp(-30) * 2**36 < 0.01: below, the mass is 1 whatever the logit
+_ONE = 1 << PROBABILITY_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTree:
+    """A binary tree over the leaves ``0..V-1``, the tokens in byte order.
+
+    Node n decides between the leaves ``[.., cut[n])`` and ``[cut[n], ..)`` of its range; a child
+    below zero is a leaf. A tree over one token has no node and costs nothing.
+
+    Attributes:
+        order: int64[V], token id of each leaf.
+        rank: int64[V], leaf of each token id.
+        cut: int64[V-1], first leaf of the right half.
+        left: int64[V-1], left child.
+        right: int64[V-1], right child.
+        depth: longest path.
+    """
+
+    order: IntArray
+    rank: IntArray
+    cut: IntArray
+    left: IntArray
+    right: IntArray
+    depth: int
+
+    @classmethod
+    def build(cls, tokens: Sequence[bytes], weights: npt.NDArray[np.integer]) -> DecisionTree:
+        """Sorts the tokens and splits them, always as evenly by weight as a cut can.
+
+        Args:
+            tokens: the bytes of each token id, all different.
+            weights: int[V], at least 1 each; only their proportions matter, and only for speed.
+
+        Raises:
+            ValueError: if tokens repeat, are too many, or a weight is below 1.
+
+        >>> tree = DecisionTree.build([b"b", b"a", b"c"], np.array([2, 1, 1]))
+        >>> tree.order.tolist(), tree.cut.tolist()
+        ([1, 0, 2], [1, 2])
+        """
+        if len(set(tokens)) != len(tokens) or not 0 < len(tokens) <= MAX_VOCABULARY:
+            raise ValueError(f"a tree wants 1 to {MAX_VOCABULARY} different tokens")
+        if len(weights) != len(tokens) or int(np.min(weights)) < 1:
+            raise ValueError("a tree wants one weight of at least 1 for each token")
+        order = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), np.int64)
+        total = np.concatenate(([0], np.cumsum(np.asarray(weights, np.int64)[order])))
+        cut, left, right, depth = _split(total)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        return cls(order, rank, cut, left, right, depth)
+
+
+def _split(total: IntArray) -> tuple[IntArray, IntArray, IntArray, int]:
+    """Cuts leaf ranges in preorder; ``total`` int64[V + 1] is the running sum of weights."""
+    n_nodes = len(total) - 2
+    cut = np.zeros(max(n_nodes, 0), np.int64)
+    left, right = np.full_like(cut, -1), np.full_like(cut, -1)
+    deepest, next_node = 0, 1
+    todo = [(0, 0, n_nodes + 1, 1)] if n_nodes > 0 else []
+    while todo:
+        node, low, high, depth = todo.pop()
+        deepest = max(deepest, depth)
+        # the cut whose two sides are nearest in weight; the lower of two that tie
+        middle = int(total[low]) + int(total[high])
+        at = int(np.searchsorted(2 * total[low + 1 : high], middle)) + low + 1
+        candidates = [c for c in (at - 1, at) if low < c < high]
+        cut[node] = best = min(candidates, key=lambda c: abs(2 * int(total[c]) - middle))
+        for child, (a, b) in ((left, (low, best)), (right, (best, high))):
+            if b - a > 1:
+                child[node] = next_node
+                todo.append((next_node, a, b, depth + 1))
+                next_node += 1
+    return cut, left, right, deepest
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What N tokens cost: their decisions, one after the other.
+
+    Attributes:
+        p0: int64[K], probability of answer 0 in units of ``2**-24``.
+        answers: uint8[K].
+        nodes: int64[K], the tree's node that asked.
+        counts: int64[N], decisions of each token.
+        ideal_bits: float64[N], ``-log2`` of each token's mass over the total.
+    """
+
+    p0: IntArray
+    answers: npt.NDArray[np.uint8]
+    nodes: IntArray
+    counts: IntArray
+    ideal_bits: Float64Array
+
+
+def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.integer]) -> Decisions:
+    """Turns known tokens into decisions.
+
+    Args:
+        tree: the model's tree.
+        logits: float64[N, V], one row for each token.
+        tokens: int[N], the ids to be coded.
+    """
+    n = len(tokens)
+    p0 = np.empty((n, tree.depth), np.int64)
+    nodes = np.empty((n, tree.depth), np.int64)
+    answers = np.empty((n, tree.depth), np.uint8)
+    counts, ideal = np.empty(n, np.int64), np.empty(n, np.float64)
+    leaves = tree.rank[np.asarray(tokens, np.int64)]
+    _decide(
+        np.ascontiguousarray(logits),
+        leaves,
+        tree.order,
+        tree.cut,
+        tree.left,
+        tree.right,
+        p0,
+        answers,
+        nodes,
+        counts,
+        ideal,
+    )
+    used = np.arange(tree.depth) < counts[:, None]
+    return Decisions(p0[used], answers[used], nodes[used], counts, ideal)
+
+
+def decode(
+    tree: DecisionTree, logits: Float64Array, lanes: LaneDecoders, alive: npt.NDArray[np.bool_]
+) -> IntArray:
+    """Decodes the next token of every living lane.
+
+    Args:
+        tree: the model's tree.
+        logits: float64[L, V].
+        lanes: the lanes' decoders, whose registers move on.
+        alive: bool[L]; other lanes are left alone and give id 0.
+
+    Returns:
+        int64[L], token ids.
+    """
+    tokens = np.zeros(len(alive), np.int64)
+    _decode(
+        np.ascontiguousarray(logits),
+        tree.order,
+        tree.cut,
+        tree.left,
+        tree.right,
+        lanes.state,
+        lanes.data,
+        lanes.start,
+        lanes.stop,
+        alive,
+        tokens,
+    )
+    return tokens
+
+
+def cumulative_masses(tree: DecisionTree, logits: Float64Array) -> IntArray:
+    """Gives every token its integer mass, summed up in leaf order.
+
+    Args:
+        tree: the model's tree.
+        logits: float64[N, V].
+
+    Returns:
+        int64[N, V + 1]; leaf i owns ``[c[i], c[i + 1])``, at least 1 wide.
+    """
+    cumulative = np.empty((len(logits), len(tree.order) + 1), np.int64)
+    masses = np.empty(len(tree.order), np.int64)
+    for row, out in zip(np.ascontiguousarray(logits), cumulative, strict=True):
+        _accumulate(row, tree.order, masses, out)
+    return cumulative
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the model expected at N places; for pictures, not for coding.
+
+    Attributes:
+        entropy_bits: float64[N], expected cost before the token is known.
+        ranks: int64[N], how many tokens have a larger mass than the true one.
+        candidates: int64[N, C], the ids of largest mass, best first, lower leaf first on a tie.
+        offset: float64[N, C], where in the interval each candidate's own would begin.
+        share: float64[N, C], how much of the interval it would keep.
+    """
+
+    entropy_bits: Float64Array
+    ranks: IntArray
+    candidates: IntArray
+    offset: Float64Array
+    share: Float64Array
+
+
+def survey(
+    tree: DecisionTree,
+    logits: Float64Array,
+    tokens: npt.NDArray[np.integer],
+    n_candidates: int = CANDIDATES,
+) -> Survey:
+    """Reads entropy, ranks and candidates' intervals from the tables the coder uses.
+
+    Args:
+        tree: the model's tree.
+        logits: float64[N, V].
+        tokens: int[N], the true ids.
+        n_candidates: C, at most V.
+    """
+    n, C = len(tokens), min(n_candidates, len(tree.order))
+    found = Survey(
+        np.empty(n),
+        np.empty(n, np.int64),
+        np.empty((n, C), np.int64),
+        np.empty((n, C)),
+        np.empty((n, C)),
+    )
+    _survey(
+        np.ascontiguousarray(logits),
+        tree.rank[np.asarray(tokens, np.int64)],
+        tree.order,
+        tree.cut,
+        tree.left,
+        tree.right,
+        found.entropy_bits,
+        found.ranks,
+        found.candidates,
+        found.offset,
+        found.share,
+    )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(logits, order, masses, cumulative):  # type: ignore[no-untyped-def]
+    """Masses of one row: float64[V] -> int64[V] by id and int64[V + 1] by leaf."""
+    top = logits[0]
+    for v in range(1, len(logits)):
+        top = max(top, logits[v])
+    for v in range(len(logits)):
+        x = max(logits[v] - top, _LOWEST)
+        masses[v] = 1 + np.int64(np.rint(exp(x) * (1 << MASS_BITS)))
+    cumulative[0] = 0
+    for leaf in range(len(order)):
+        cumulative[leaf + 1] = cumulative[leaf] + masses[order[leaf]]
+
+
+@njit(cache=True, nogil=True)
+def _p0(cumulative, low, cut, high):  # type: ignore[no-untyped-def]
+    """The agreed probability of 'before': one IEEE division of exact integers, rounded once."""
+    share = (cumulative[cut] - cumulative[low]) / (cumulative[high] - cumulative[low])
+    return min(max(np.int64(np.rint(share * _ONE)), 1), _ONE - 1)
+
+
+@njit(cache=True, nogil=True)
+def _decide(  # type: ignore[no-untyped-def]
+    logits, leaves, order, cuts, left, right, p0, answers, nodes, counts, ideal
+):
+    vocabulary = len(order)
+    masses = np.empty(vocabulary, np.int64)
+    cumulative = np.empty(vocabulary + 1, np.int64)
+    for n in range(len(leaves)):
+        _accumulate(logits[n], order, masses, cumulative)
+        leaf, low, high, node, k = leaves[n], 0, vocabulary, 0, 0
+        while high - low > 1:
+            cut = cuts[node]
+            p0[n, k] = _p0(cumulative, low, cut, high)
+            nodes[n, k] = node
+            if leaf < cut:
+                answers[n, k] = 0
+                high, node = cut, left[node]
+            else:
+                answers[n, k] = 1
+                low, node = cut, right[node]
+            k += 1
+        counts[n] = k
+        mass = cumulative[leaf + 1] - cumulative[leaf]
+        ideal[n] = np.log2(cumulative[vocabulary] / mass)
+
+
+@njit(cache=True, nogil=True)
+def _decode(  # type: ignore[no-untyped-def]
+    logits, order, cuts, left, right, state, data, start, stop, alive, tokens
+):
+    vocabulary = len(order)
+    masses = np.empty(vocabulary, np.int64)
+    cumulative = np.empty(vocabulary + 1, np.int64)
+    for lane in range(len(alive)):
+        if not alive[lane]:
+            continue
+        _accumulate(logits[lane], order, masses, cumulative)
+        low, high, node = 0, vocabulary, 0
+        while high - low > 1:
+            cut = cuts[node]
+            probability = _p0(cumulative, low, cut, high)
+            if decode_answer(state[lane], data, start[lane], stop[lane], probability) == 0:
+                high, node = cut, left[node]
+            else:
+                low, node = cut, right[node]
+        tokens[lane] = order[low]
+
+
+@njit(cache=True, nogil=True)
+def _survey(  # type: ignore[no-untyped-def]
+    logits, leaves, order, cuts, left, right, entropy, ranks, candidates, offset, share
+):
+    vocabulary = len(order)
+    masses = np.empty(vocabulary, np.int64)
+    cumulative = np.empty(vocabulary + 1, np.int64)
+    best = np.empty(candidates.shape[1], np.int64)
+    for n in range(len(leaves)):
+        _accumulate(logits[n], order, masses, cumulative)
+        total = cumulative[vocabulary]
+        true_mass = masses[order[leaves[n]]]
+        surprise, larger, kept = 0.0, 0, 0
+        for leaf in range(vocabulary):
+            mass = masses[order[leaf]]
+            surprise += mass * np.log2(total / mass)
+            larger += mass > true_mass
+            # insertion into the best so far; strictly larger moves ahead, so ties keep leaf order
+            at = kept
+            while at > 0 and mass > masses[order[best[at - 1]]]:
+                at -= 1
+            if at < len(best):
+                kept = min(kept + 1, len(best))
+                for i in range(kept - 1, at, -1):
+                    best[i] = best[i - 1]
+                best[at] = leaf
+        entropy[n], ranks[n] = surprise / total, larger
+        for c in range(len(best)):
+            leaf = best[c]
+            candidates[n, c] = order[leaf]
+            start, width, low, high, node = 0.0, 1.0, 0, vocabulary, 0
+            while high - low > 1:
+                cut = cuts[node]
+                before = _p0(cumulative, low, cut, high) / _ONE
+                if leaf < cut:
+                    width, high, node = width * before, cut, left[node]
+                else:
+                    start, width = start + width * before, width * (1.0 - before)
+                    low, node = cut, right[node]
+            offset[n, c], share[n, c] = start, width

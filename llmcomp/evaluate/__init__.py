@@ -1,0 +1,1 @@
+"""Measuring: the classical compressors, and llmcomp against them."""

@@ -1,0 +1,259 @@
+"""Rates and relative speeds, as the README and the docs print them.
+
+Sizes are exact and need no repetition. Speeds are ratios taken in one run: encoding against the
+model's own bare parallel pass, decoding against its own bare cached loop with as many lanes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmcomp.codec import compressing
+from llmcomp.container import Lane, unpack
+from llmcomp.errors import LLMCompError
+from llmcomp.evaluate.baselines import sizes
+from llmcomp.lanes import decode_lanes, encode
+from llmcomp.models import load_model
+from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.schedule import PRESETS, Schedule, cut_evenly
+from llmcomp.steps import run
+
+BASELINES = ("gzip", "bz2", "xz", "zstd", "brotli", "ppmd")
+CHUNK_BYTES = 2000
+"""System 000's chunks."""
+
+_REPEATS = 3
+
+CORPUS = (
+    ("enwik8, first 50,000 bytes", "bench/enwik6", 50_000),
+    ("alice29.txt", "bench/canterbury/alice29.txt", None),
+    ("asyoulik.txt", "bench/canterbury/asyoulik.txt", None),
+    ("cp.html", "bench/canterbury/cp.html", None),
+    ("fields.c", "bench/canterbury/fields.c", None),
+    ("xargs.1", "bench/canterbury/xargs.1", None),
+    ("English prose, 50 kB", "val/books_en.txt", 50_000),
+    ("English Wikipedia, 50 kB", "val/wiki_en.txt", 50_000),
+    ("Python, 50 kB", "val/code_py.txt", 50_000),
+    ("Russian, 50 kB", "val/ru_literature.txt", 50_000),
+    ("Chinese, 50 kB", "val/zh_wikipedia.txt", 50_000),
+)
+"""(name, file under ``$LLMCOMP_DATA``, bytes taken): held out from training, see the model card."""
+
+
+def data_directory() -> Path:
+    """Finds the measuring texts.
+
+    Raises:
+        LLMCompError: if ``$LLMCOMP_DATA`` does not name a directory.
+    """
+    named = os.environ.get("LLMCOMP_DATA", "")
+    if not named or not Path(named).is_dir():
+        raise LLMCompError(
+            f"LLMCOMP_DATA is {named!r}; set it to the directory of the measuring texts, "
+            "or name files to bench"
+        )
+    return Path(named)
+
+
+def corpus() -> list[tuple[str, bytes]]:
+    """Reads the documented texts, each cut back to a whole character."""
+    root, texts = data_directory(), []
+    for name, path, limit in CORPUS:
+        data = (root / path).read_bytes()[:limit]
+        texts.append((name, data if name.startswith("enwik8") else _whole_characters(data)))
+    return texts
+
+
+def rates(name: str, data: bytes, model: str, *, chunked: bool = False) -> dict[str, Any]:
+    """Measures one text: every baseline's size and llmcomp's, every byte of the file counted.
+
+    Args:
+        name: what to call it.
+        data: the text.
+        model: registry name.
+        chunked: cut it every 2,000 bytes, each coded alone, as system 000 does.
+
+    Returns:
+        ``name``, ``raw``, sizes in bytes by compressor, and llmcomp's bill in numbers.
+    """
+    lane_bytes = CHUNK_BYTES if chunked else None
+    result = run(compressing(data, model=model, methods=("lm",), lane_bytes=lane_bytes))
+    bill = result.bill
+    return {
+        "name": f"{name}, in chunks of {CHUNK_BYTES:,}" if chunked else name,
+        "raw": len(data),
+        **sizes(data),
+        "llmcomp": len(result.blob),
+        "overhead": bill.overhead,
+        "framing": (bill.header_bits + bill.lengths_bits + bill.checksum_bits) / 8,
+        "bits_per_byte": bill.bits_per_byte,
+    }
+
+
+def preset_rates(name: str, data: bytes, model: str) -> dict[str, Any]:
+    """Measures one text at every preset: blob bytes / raw bytes, the model's method forced."""
+    row: dict[str, Any] = {"name": name, "raw": len(data)}
+    for preset in PRESETS:
+        job = compressing(data, model=model, preset=preset, methods=("lm",), verify=False)
+        result = run(job)
+        lanes = sum(len(frame.segment.lanes) for frame in unpack(result.blob).frames)
+        row[preset] = {"rate": result.bill.rate, "lanes": lanes}
+    return row
+
+
+def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Times encoding and decoding against the runner's own bare passes.
+
+    Args:
+        model: the model.
+        data: the text.
+        lane_counts: how many lanes to try.
+
+    Returns:
+        For each count: tokens, seconds of each of the four, and the two ratios (bare over real:
+        1 would mean that coding costs nothing beside the model). Medians of three runs.
+    """
+    schedule = PRESETS["balanced"].schedule_for(model.context_length)
+    tokens = model.tokenizer.encode(data)
+    found = []
+    for n_lanes in lane_counts:
+        # as many tokens a lane as make the run a few seconds long
+        lanes = [tokens[part] for part in cut_evenly(min(len(tokens), 256 * n_lanes), n_lanes)]
+        rows = np.stack([lane[: len(lanes[-1])] for lane in lanes])
+        table = model.tokenizer.token_bytes
+        encoded = run(encode(model, lanes, schedule))
+        framed = [
+            Lane(sum(len(table[i]) for i in lane), e.payload)
+            for lane, e in zip(lanes, encoded, strict=True)
+        ]
+
+        encode_s, decode_s, pass_s, loop_s = _medians(
+            partial(_encode_all, model, lanes, schedule),
+            partial(_decode_all, model, framed, schedule),
+            partial(_bare_pass, model, rows),
+            partial(_bare_loop, model, rows),
+        )
+        found.append({
+            "lanes": n_lanes,
+            "tokens": int(rows.size),
+            "encode_s": encode_s,
+            "parallel_pass_s": pass_s,
+            "encode_ratio": pass_s / encode_s,
+            "decode_s": decode_s,
+            "cached_loop_s": loop_s,
+            "decode_ratio": loop_s / decode_s,
+            "step_ms": 1e3 * loop_s / rows.shape[1],
+        })
+    return found
+
+
+def report(files: Sequence[str], model: str, what: str, *, as_json: bool) -> str:
+    """Runs the bench the command line asks for and renders it.
+
+    Args:
+        files: texts to measure; the documented corpus if empty.
+        model: registry name, or an exported directory.
+        what: ``rates``, ``presets`` or ``speed``.
+        as_json: JSON in place of a Markdown table.
+    """
+    texts = [(Path(f).name, Path(f).read_bytes()) for f in files] or corpus()
+    if what == "speed":
+        rows = speeds(load_model(model), texts[0][1], (1, 8, 32))
+        table = speed_table
+    elif what == "presets":
+        rows = [preset_rates(*text, model) for text in (texts if files else texts[:2])]
+        table = preset_table
+    else:
+        rows = [rates(*text, model) for text in texts]
+        if not files:
+            rows.insert(1, rates(*texts[0], model, chunked=True))
+        table = rate_table
+    return json.dumps(rows) if as_json else table(rows)
+
+
+def rate_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Renders rates (compressed bytes / raw bytes) as a Markdown table."""
+    lines = [
+        "| text | bytes | " + " | ".join(BASELINES) + " | **llmcomp** | over ideal | framing |",
+        "|---|---:|" + "---:|" * (len(BASELINES) + 3),
+    ]
+    for row in rows:
+        cells = [f"{row[name] / row['raw']:.4f}" for name in BASELINES]
+        cells += [
+            f"**{row['llmcomp'] / row['raw']:.4f}**",
+            f"{100 * row['overhead']:.3f} %",
+            f"{row['framing']:.0f} B",
+        ]
+        lines.append(f"| {row['name']} | {row['raw']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def preset_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Renders rates by preset as a Markdown table."""
+    lines = [
+        "| text | bytes | " + " | ".join(f"`{preset}`" for preset in PRESETS) + " |",
+        "|---|---:|" + "---:|" * len(PRESETS),
+    ]
+    for row in rows:
+        cells = [f"{row[p]['rate']:.4f} ({row[p]['lanes']} lanes)" for p in PRESETS]
+        lines.append(f"| {row['name']} | {row['raw']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def speed_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Renders relative speeds as a Markdown table."""
+    lines = [
+        "| lanes | tokens | encode against the bare parallel pass "
+        "| decode against the bare cached loop | bare step |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row['lanes']} | {row['tokens']:,} | {row['encode_ratio']:.2f}x "
+        f"| {row['decode_ratio']:.2f}x | {row['step_ms']:.1f} ms |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _encode_all(model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule) -> None:
+    run(encode(model, lanes, schedule))
+
+
+def _decode_all(model: LanguageModel, lanes: Sequence[Lane], schedule: Schedule) -> None:
+    run(decode_lanes(model, lanes, schedule))
+
+
+def _bare_pass(model: LanguageModel, rows: Tokens) -> None:
+    """Scores rows and throws the logits away: what any encoder must do at least."""
+    for _ in model.score(rows):
+        pass
+
+
+def _bare_loop(model: LanguageModel, rows: Tokens) -> None:
+    """Steps through known tokens: what any decoder must do at least."""
+    session, _ = model.begin(np.full((len(rows), 1), model.start_token))
+    for t in range(rows.shape[1] - 1):
+        session.step(rows[:, t])
+
+
+def _medians(*jobs: Callable[[], object]) -> list[float]:
+    """Times jobs in turn, so that the machine's drift meets all of them: median seconds of each."""
+    spent = np.zeros((_REPEATS, len(jobs)))
+    for repeat in range(_REPEATS):
+        for j, job in enumerate(jobs):
+            begun = time.perf_counter()
+            job()
+            spent[repeat, j] = time.perf_counter() - begun
+    return [float(s) for s in np.median(spent, axis=0)]
+
+
+def _whole_characters(data: bytes) -> bytes:
+    return data.decode("utf-8", errors="ignore").encode()

@@ -1,0 +1,67 @@
+"""``python -m llmcomp.evaluate.figures``: measures the README's figures again and writes them.
+
+A figure is a block between ``<!-- figure:NAME -->`` and ``<!-- /figure -->``; whatever stands
+between is replaced by what its measurement prints. The command beside each block gives the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from llmcomp.evaluate import bench
+from llmcomp.models import ASSETS, load_model, resolve
+
+ROOT = ASSETS.parent
+README = ROOT / "README.md"
+
+_BLOCK = re.compile(r"(<!-- figure:([\w-]+) -->\n).*?(<!-- /figure -->)", re.DOTALL)
+
+
+def measurements() -> Mapping[str, Callable[[], str]]:
+    """Names the README's figures and what measures each."""
+    return {
+        "model": _model,
+        **{
+            what: partial(bench.report, [], "embedded", what, as_json=False)
+            for what in ("rates", "presets", "speed")
+        },
+    }
+
+
+def rewrite(text: str, render: Mapping[str, Callable[[], str]]) -> str:
+    """Replaces every figure of a document.
+
+    Raises:
+        KeyError: if the document has a figure that nothing measures.
+
+    >>> rewrite("<!-- figure:x -->\\nold\\n<!-- /figure -->", {"x": lambda: "new"})
+    '<!-- figure:x -->\\nnew\\n<!-- /figure -->'
+    """
+    return _BLOCK.sub(lambda m: f"{m[1]}{render[m[2]]()}\n{m[3]}", text)
+
+
+def _model() -> str:
+    name = resolve("embedded")
+    release = json.loads((ASSETS / name / "release.json").read_text(encoding="utf-8"))
+    model = load_model(name)
+    return (
+        f"Measured with `{name}`, fingerprint `{model.fingerprint.hex()[:16]}`, "
+        f"{release['parameters']:,} parameters, {release['tokens_seen'] / 1e6:.0f} M training "
+        f"tokens on {release['device']}."
+    )
+
+
+def main() -> None:
+    """Rewrites the README in place."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(rewrite(text, measurements()), encoding="utf-8")
+    sys.stderr.write(f"wrote {README.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Walks a schedule with a model and the coder: tokens of many lanes to payloads and back.
+
+In: a model, its schedule and either the lanes' tokens or their payloads. Out: the other.
+Encoding scores every (lane, window) in parallel; decoding steps all lanes at once. Profile
+``fixed`` makes the two see the same logits, so nothing else has to be agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, Registers, narrowing
+from llmcomp.container import Lane
+from llmcomp.decisions import Decisions, Survey, decide, decode, survey
+from llmcomp.errors import MismatchError
+from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.schedule import Schedule, Window
+from llmcomp.steps import run
+from llmcomp.trace import LaneTrace
+
+_BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
+_ONE = float(1 << PROBABILITY_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedLane:
+    """One lane's payload and what it cost, in bits."""
+
+    payload: bytes
+    ideal_bits: float
+    coded_bits: float
+    trace: LaneTrace | None
+
+
+def encode(
+    model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule, *, trace: bool = False
+) -> Generator[int, None, list[EncodedLane]]:
+    """Encodes lanes in one parallel pass.
+
+    Args:
+        model: the language model.
+        lanes: int64[T] token ids of each lane.
+        schedule: how windows move.
+        trace: record every step of the coder too.
+
+    Yields:
+        Tokens scored since the last yield.
+
+    Returns:
+        One `EncodedLane` each.
+    """
+    decisions: list[list[Decisions]] = [[] for _ in lanes]
+    surveys: list[list[Survey]] = [[] for _ in lanes]
+    for batch in _batches(lanes, schedule):
+        rows = _rows(model, lanes, batch)
+        for row, first, logits in model.score(rows):
+            lane, window = batch[row]
+            # row position i predicts token context_start + i; context and padding are skipped
+            skip = max(0, window.start - window.context_start - first)
+            stop = min(len(logits), window.stop - window.context_start - first)
+            if skip >= stop:
+                continue
+            at = window.context_start + first
+            targets = lanes[lane][at + skip : at + stop]
+            found = decide(model.tree, logits[skip:stop], targets)
+            decisions[lane].append(found)
+            if trace:
+                surveys[lane].append(survey(model.tree, logits[skip:stop], targets))
+            yield stop - skip
+    return [
+        _finish_lane(model, tokens, parts, views)
+        for tokens, parts, views in zip(lanes, decisions, surveys, strict=True)
+    ]
+
+
+def decode_lanes(
+    model: LanguageModel,
+    lanes: Sequence[Lane],
+    schedule: Schedule,
+    most_tokens: int | None = None,
+) -> Generator[int, None, list[Tokens]]:
+    """Decodes lanes in lockstep through the cached pass.
+
+    Args:
+        model: the language model.
+        lanes: payloads and the lengths they decode to.
+        schedule: how windows move.
+        most_tokens: stop every lane there at the latest; only a rehearsal of damage does.
+
+    Yields:
+        Bytes decoded since the last yield.
+
+    Returns:
+        int64[T] token ids of each lane.
+
+    Raises:
+        MismatchError: if a lane's tokens run past its plain length.
+    """
+    decoders = LaneDecoders([lane.payload for lane in lanes])
+    lengths = np.array([len(t) for t in model.tokenizer.token_bytes], np.int64)
+    due = np.array([lane.plain_length for lane in lanes], np.int64)
+    done, counts = np.zeros_like(due), np.zeros_like(due)
+    history = np.zeros((len(lanes), schedule.window), np.int64)
+    # a token has at least one byte, so no lane has more tokens than bytes
+    limit = int(due.max(initial=0)) if most_tokens is None else most_tokens
+    for window in schedule.windows(limit):
+        if not (done < due).any():
+            break
+        if window.stop > history.shape[1]:
+            history = np.concatenate([history, np.zeros_like(history)], axis=1)
+        session, logits = model.begin(
+            _with_start(model, history[:, window.context_start : window.start])
+        )
+        for at in range(window.start, window.stop):
+            alive = done < due
+            tokens = decode(model.tree, logits, decoders, alive)
+            history[:, at] = tokens
+            counts += alive
+            fresh = np.where(alive, lengths[tokens], 0)
+            done += fresh
+            if (done > due).any() and most_tokens is None:
+                lane = int(np.argmax(done > due))
+                raise MismatchError(
+                    f"lane {lane} decodes to more than its {due[lane]} bytes: this machine's "
+                    "model gives other numbers than the one that made the blob"
+                )
+            yield int(fresh.sum())
+            if at + 1 == window.stop or not (done < due).any():
+                break
+            logits = session.step(tokens)
+    return [history[lane, : counts[lane]] for lane in range(len(lanes))]
+
+
+def record(model: LanguageModel, tokens: Tokens, payload: bytes, schedule: Schedule) -> LaneTrace:
+    """Traces a lane whose tokens and payload are known already, as a decoder finds them."""
+    (lane,) = run(encode(model, [tokens], schedule, trace=True))
+    if lane.trace is None:
+        raise ValueError("an empty lane leaves no trace")
+    return replace(lane.trace, payload=payload)
+
+
+def _batches(lanes: Sequence[Tokens], schedule: Schedule) -> Iterator[list[tuple[int, Window]]]:
+    """Groups all (lane, window) rows by length, so that little is padded.
+
+    Rows of one lane stay in order because a lane's windows only shorten at its end.
+    """
+    rows = [
+        (lane, window)
+        for lane, tokens in enumerate(lanes)
+        for window in schedule.windows(len(tokens))
+    ]
+    rows.sort(key=lambda row: (row[1].start, row[1].context_start - row[1].stop))
+    batch: list[tuple[int, Window]] = []
+    for row in rows:
+        longest = max(w.stop - w.context_start for _, w in [*batch, row])
+        if batch and longest * (len(batch) + 1) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _rows(
+    model: LanguageModel, lanes: Sequence[Tokens], batch: Sequence[tuple[int, Window]]
+) -> Tokens:
+    """Lays out what each window's row feeds the model; padding after a row's end is never seen."""
+    longest = max(w.stop - w.context_start for _, w in batch)
+    rows = np.zeros((len(batch), longest), np.int64)
+    rows[:, 0] = model.start_token
+    for row, (lane, w) in zip(rows, batch, strict=True):
+        row[1 : w.stop - w.context_start] = lanes[lane][w.context_start : w.stop - 1]
+    return rows
+
+
+def _with_start(model: LanguageModel, context: Tokens) -> Tokens:
+    """Puts the start token before every row of int64[B, T]."""
+    start = np.full((len(context), 1), model.start_token, np.int64)
+    return np.concatenate([start, context], axis=1)
+
+
+def _joined(parts: Sequence[Decisions]) -> Decisions:
+    """Joins the decisions of consecutive tokens."""
+    names = [f.name for f in fields(Decisions)]
+    return Decisions(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def _finish_lane(
+    model: LanguageModel, tokens: Tokens, parts: list[Decisions], views: list[Survey]
+) -> EncodedLane:
+    """Codes a lane's decisions, recording the registers if the lane was surveyed."""
+    encoder = Encoder()
+    if not parts:
+        return EncodedLane(encoder.finish(), 0.0, 0.0, None)
+    decisions = _joined(parts)
+    kept = np.where(decisions.answers == 0, decisions.p0, _ONE - decisions.p0) / _ONE
+    ideal, coded = float(decisions.ideal_bits.sum()), float(-np.log2(kept).sum())
+    if not views:
+        encoder.push(decisions.p0, decisions.answers)
+        return EncodedLane(encoder.finish(), ideal, coded, None)
+    registers = encoder.push_recorded(decisions.p0, decisions.answers)
+    payload = encoder.finish()
+    trace = _trace(model, tokens, decisions, registers, views, payload)
+    return EncodedLane(payload, ideal, coded, trace)
+
+
+def _trace(
+    model: LanguageModel,
+    tokens: Tokens,
+    decisions: Decisions,
+    registers: Registers,
+    views: Sequence[Survey],
+    payload: bytes,
+) -> LaneTrace:
+    """Gathers what the coder did, decision by decision, into steps of tokens."""
+    first = np.cumsum(decisions.counts) - decisions.counts
+    last = first + decisions.counts - 1
+    offset, share = narrowing(decisions.counts, registers)
+    table = model.tokenizer.token_bytes
+    return LaneTrace(
+        ids=tokens,
+        lengths=np.array([len(table[i]) for i in tokens]),
+        ideal_bits=decisions.ideal_bits,
+        cost_bits=-np.log2(share),
+        entropy_bits=np.concatenate([v.entropy_bits for v in views]),
+        ranks=np.concatenate([v.ranks for v in views]),
+        offset=offset,
+        share=share,
+        out=registers.out[last],
+        low=registers.low[last],
+        width=registers.width[last],
+        pending=registers.pending[last],
+        carried=np.maximum.reduceat(registers.carried, first),
+        candidates=np.concatenate([v.candidates for v in views]),
+        candidate_offset=np.concatenate([v.offset for v in views]),
+        candidate_share=np.concatenate([v.share for v in views]),
+        n_decisions=decisions.counts,
+        decision_share=registers.share,
+        answers=decisions.answers,
+        pivots=model.tree.order[model.tree.cut[decisions.nodes]],
+        text=model.tokenizer.decode(tokens),
+        payload=payload,
+    )

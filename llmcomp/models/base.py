@@ -1,0 +1,62 @@
+"""What the codec asks of a language model.
+
+Tokens in, logits out, and nothing about files. Both passes must agree to the bit: `score`, which
+sees a whole row at once, and a `Session`, which sees one token of every lane at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from llmcomp.decisions import DecisionTree
+from llmcomp.tokens import Tokenizer
+
+Float64Array = npt.NDArray[np.float64]
+Tokens = npt.NDArray[np.int64]
+
+
+class Session(Protocol):
+    """A cached pass: B lanes that step together."""
+
+    def step(self, tokens: Tokens) -> Float64Array:
+        """Feeds one token to each lane: int64[B] -> logits float64[B, V] of the next."""
+
+
+class LanguageModel(Protocol):
+    """A causal language model on whose logits two machines agree.
+
+    Attributes:
+        name: registry name with its release, ``embedded-1``.
+        number: registry number as blobs name it, 1 to 255.
+        fingerprint: bytes[32], SHA-256 of everything its numbers depend on.
+        context_length: longest row, the start token included.
+        start_token: id that stands before every lane, given and never coded.
+        tokenizer: bytes to ids and back.
+        tree: decision tree over its ids.
+    """
+
+    name: str
+    number: int
+    fingerprint: bytes
+    context_length: int
+    start_token: int
+    tokenizer: Tokenizer
+    tree: DecisionTree
+
+    def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
+        """Runs rows in parallel and yields logits piecewise, never all at once.
+
+        Args:
+            rows: int64[B, T], ``T <= context_length``; each begins with the start token.
+
+        Yields:
+            ``(row, start, logits float64[n, V])``: entry i predicts what follows position
+            ``start + i`` of that row.
+        """
+
+    def begin(self, rows: Tokens) -> tuple[Session, Float64Array]:
+        """Starts a cached pass after given rows: int64[B, T] -> session, logits float64[B, V]."""

@@ -1,0 +1,538 @@
+"""The runner of profile ``fixed``: Llama and Qwen3 models in exact arithmetic.
+
+In: a directory with ``config.json`` and ``model.safetensors`` whose weights are on
+``WEIGHT_GRID``. Out: float64 logits with the same bits on every machine, in parallel or cached,
+whatever the batch, the threads, the BLAS or the instruction set. Needs NumPy and numba only.
+
+Three kinds of arithmetic occur:
+
+* sums of products (matrix products, attention, rotation) whose terms are on dyadic grids and
+  bounded, so that they stay below ``2**53`` units: exact in any order, fused or not;
+* single IEEE operations on one element (``+ - * /``, square root, rounding to even);
+* the exponential of `llmcomp.exact`.
+
+What feeds a product is rounded to a grid and, where nothing else bounds it, clamped. Loading
+asserts the bound of every sum from the weights themselves.
+
+References:
+    [Touvron23] Touvron et al., LLaMA, arXiv:2302.13971.
+    [Qwen3] Yang et al., Qwen3 technical report, arXiv:2505.09388 (QK-norm).
+    [Zhang19] Zhang, Sennrich, Root mean square layer normalization, arXiv:1910.07467.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from llmcomp.errors import ModelError
+from llmcomp.exact import exp
+from llmcomp.models.base import Tokens
+from llmcomp.models.grid import WEIGHT_GRID, Float64Array
+from llmcomp.models.rotary import ROTARY_GRID, rotary_tables
+
+RECIPE = 1
+"""Names the grids below; part of the fingerprint, so other grids never meet by accident."""
+
+ACTIVATION_GRID = 16  # inputs of matrix products, and the residual stream
+HEAD_GRID = 12  # queries, keys and values ...
+HEAD_LIMIT = 2.0**9  # ... which float32 holds exactly: 21 bits
+SHARE_GRID = 20  # attention weights before they are normalised, relative to the largest
+GATED_LIMIT = 2.0**11  # the feed-forward layer's hidden values
+EXACT_BITS = 53
+
+_QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
+_LOGIT_BLOCK = 256  # positions whose logits are yielded at a time
+_ACTIVATION = 2.0**ACTIVATION_GRID
+_HEAD = 2.0**HEAD_GRID
+_SHARE = 2.0**SHARE_GRID
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes a runner needs, as in the model's ``config.json``."""
+
+    vocab_size: int
+    hidden: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    intermediate: int
+    context_length: int
+    rope_theta: int
+    norm_eps: float
+    qk_norm: bool
+    tied: bool
+
+    @classmethod
+    def read(cls, config: dict[str, Any]) -> Shape:
+        """Reads a stock configuration.
+
+        Raises:
+            ModelError: if the architecture is one this runner does not compute.
+        """
+        family = config.get("model_type")
+        rope = config.get("rope_parameters")
+        rope = rope if isinstance(rope, dict) else {"rope_theta": config.get("rope_theta", 10000)}
+        plain = (
+            family in {"llama", "qwen3"}
+            and config.get("hidden_act") == "silu"
+            and not config.get("attention_bias")
+            and not config.get("mlp_bias")
+            and not config.get("use_sliding_window")
+            and rope.get("rope_type", "default") == "default"
+            and float(rope["rope_theta"]).is_integer()
+        )
+        if not plain:
+            raise ModelError(
+                f"model_type {family!r} with these options is not computed by the fixed runner; "
+                "it takes Llama and Qwen3 with SiLU, plain rotary positions and no biases"
+            )
+
+        heads = int(config["num_attention_heads"])
+        return cls(
+            vocab_size=int(config["vocab_size"]),
+            hidden=int(config["hidden_size"]),
+            n_layers=int(config["num_hidden_layers"]),
+            n_heads=heads,
+            n_kv_heads=int(config["num_key_value_heads"]),
+            head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
+            intermediate=int(config["intermediate_size"]),
+            context_length=int(config["max_position_embeddings"]),
+            rope_theta=int(rope["rope_theta"]),
+            norm_eps=float(config["rms_norm_eps"]),
+            qk_norm=family == "qwen3",
+            tied=bool(config["tie_word_embeddings"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One layer's weights, float64, matrices as [in, out]."""
+
+    norm_attention: Float64Array
+    qkv: Float64Array
+    norm_query: Float64Array | None
+    norm_key: Float64Array | None
+    output: Float64Array
+    norm_mlp: Float64Array
+    gate_up: Float64Array
+    down: Float64Array
+
+
+class FixedRunner:
+    """Runs one model; immutable after loading, so threads may share it.
+
+    Attributes:
+        shape: the model's sizes.
+    """
+
+    def __init__(self, shape: Shape, weights: dict[str, np.ndarray]) -> None:
+        """Widens the weights and asserts that every sum of products stays exact.
+
+        Args:
+            shape: the model's sizes.
+            weights: float16 arrays under their stock names, all on ``WEIGHT_GRID``.
+
+        Raises:
+            ModelError: if a weight is missing, has another shape, is off the grid, or if a sum
+                could leave float64's exact integers.
+        """
+        self.shape = shape
+        self._weights = weights
+        cos, sin = rotary_tables(shape.context_length, shape.head_dim, shape.rope_theta)
+        self._cos, self._sin = cos, sin
+        self._embedding = self._take("model.embed_tokens.weight", shape.vocab_size, shape.hidden)
+        self._layers = [self._layer(i) for i in range(shape.n_layers)]
+        self._norm = self._take("model.norm.weight", shape.hidden)
+        head = self._embedding
+        if not shape.tied:
+            head = self._take("lm_head.weight", shape.vocab_size, shape.hidden)
+        self._head = np.ascontiguousarray(head.T)
+        self._scale = 1.0 / math.sqrt(shape.head_dim)
+        del self._weights
+        self._assert_exact()
+
+    @classmethod
+    def load(cls, directory: Path) -> FixedRunner:
+        """Loads a directory as ``llmcomp.train`` exports it.
+
+        Raises:
+            ModelError: if a file is missing or its contents do not fit.
+        """
+        from safetensors.numpy import load_file
+
+        config, weights = directory / "config.json", directory / "model.safetensors"
+        if not (config.is_file() and weights.is_file()):
+            raise ModelError(f"{directory} lacks config.json or model.safetensors")
+        shape = Shape.read(json.loads(config.read_text(encoding="utf-8")))
+        return cls(shape, load_file(weights))
+
+    def _take(self, name: str, *shape: int) -> Float64Array:
+        weights = self._weights.get(name)
+        if weights is None or weights.shape != shape:
+            found = "nothing" if weights is None else f"shape {list(weights.shape)}"
+            raise ModelError(f"weight {name}: found {found}, wanted shape {list(shape)}")
+        wide: Float64Array = weights.astype(np.float64)
+        units = wide * 2.0**WEIGHT_GRID
+        if not np.array_equal(units, np.rint(units)):
+            raise ModelError(
+                f"weight {name} is off the grid 2^-{WEIGHT_GRID}; "
+                "export it with `python -m llmcomp.train release`"
+            )
+        return wide
+
+    def _layer(self, index: int) -> _Layer:
+        s, at = self.shape, f"model.layers.{index}."
+        heads, kv_heads = s.n_heads * s.head_dim, s.n_kv_heads * s.head_dim
+
+        def matrix(*parts: tuple[str, int], inputs: int) -> Float64Array:
+            rows = [self._take(f"{at}{name}.weight", out, inputs) for name, out in parts]
+            return np.ascontiguousarray(np.concatenate(rows).T)
+
+        def qk_gain(name: str) -> Float64Array | None:
+            return self._take(f"{at}self_attn.{name}.weight", s.head_dim) if s.qk_norm else None
+
+        return _Layer(
+            norm_attention=self._take(f"{at}input_layernorm.weight", s.hidden),
+            qkv=matrix(
+                ("self_attn.q_proj", heads),
+                ("self_attn.k_proj", kv_heads),
+                ("self_attn.v_proj", kv_heads),
+                inputs=s.hidden,
+            ),
+            norm_query=qk_gain("q_norm"),
+            norm_key=qk_gain("k_norm"),
+            output=matrix(("self_attn.o_proj", s.hidden), inputs=heads),
+            norm_mlp=self._take(f"{at}post_attention_layernorm.weight", s.hidden),
+            gate_up=matrix(
+                ("mlp.gate_proj", s.intermediate),
+                ("mlp.up_proj", s.intermediate),
+                inputs=s.hidden,
+            ),
+            down=matrix(("mlp.down_proj", s.hidden), inputs=s.intermediate),
+        )
+
+    def _assert_exact(self) -> None:
+        """Bounds every sum of products, in bits of its own units, and refuses a model over 53."""
+        s = self.shape
+        for name, bits in self.sum_bits().items():
+            if bits > EXACT_BITS:
+                raise ModelError(
+                    f"{name}: a sum may need {bits:.1f} bits, float64 is exact up to {EXACT_BITS}"
+                )
+        if s.head_dim % 2 or s.n_heads % s.n_kv_heads:
+            raise ModelError("heads must be of even width and a multiple of the key-value heads")
+
+    def sum_bits(self) -> dict[str, float]:
+        """Bounds the bits of the largest partial sum of every kind of product.
+
+        A normalised row has length at most ``sqrt(d)``, so its entry j is at most
+        ``sqrt(d) * |gain_j|``; clamps bound the rest. The bound of a row of weights is its sum of
+        absolute values times those bounds, which holds for any order of addition.
+        """
+        s = self.shape
+
+        def linear(matrix: Float64Array, bound: Float64Array | float) -> float:
+            reach = (
+                np.abs(matrix) * np.reshape(bound, (-1, 1))
+                if np.ndim(bound)
+                else (np.abs(matrix) * bound)
+            )
+            units = 2.0 ** (WEIGHT_GRID + ACTIVATION_GRID)
+            return float(np.log2(max(float(reach.sum(axis=0).max()), 1e-9) * units))
+
+        def normed(gain: Float64Array) -> Float64Array:
+            bound: Float64Array = math.sqrt(s.hidden) * np.abs(gain) + 1.0
+            return bound
+
+        head_bits = math.log2(HEAD_LIMIT) + HEAD_GRID
+        layers = self._layers
+        return {
+            "qkv": max(linear(layer.qkv, normed(layer.norm_attention)) for layer in layers),
+            "rotation": head_bits + ROTARY_GRID + 1,
+            "scores": 2 * head_bits + math.log2(s.head_dim),
+            "shares x values": SHARE_GRID + head_bits + math.log2(s.context_length),
+            "output": max(linear(layer.output, HEAD_LIMIT) for layer in layers),
+            "feed-forward in": max(
+                linear(layer.gate_up, normed(layer.norm_mlp)) for layer in layers
+            ),
+            "feed-forward out": max(linear(layer.down, GATED_LIMIT) for layer in layers),
+            "head": linear(self._head, normed(self._norm)),
+            "squares": 2 * _square_bits(s.hidden) + math.log2(s.hidden),
+        }
+
+    def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
+        """Runs rows in parallel; see `llmcomp.models.base.LanguageModel.score`."""
+        hidden, _ = self._forward(rows, keep=False)
+        for row in range(len(rows)):
+            for start in range(0, rows.shape[1], _LOGIT_BLOCK):
+                yield row, start, self._logits(hidden[row, start : start + _LOGIT_BLOCK])
+
+    def begin(self, rows: Tokens) -> tuple[FixedSession, Float64Array]:
+        """Starts a cached pass; see `llmcomp.models.base.LanguageModel.begin`."""
+        hidden, cache = self._forward(rows, keep=True)
+        session = FixedSession(self, len(rows), rows.shape[1], cache)
+        return session, self._logits(hidden[:, -1])
+
+    def _logits(self, hidden: Float64Array) -> Float64Array:
+        logits: Float64Array = _normed(hidden, self._norm, self.shape.norm_eps) @ self._head
+        return logits
+
+    def _forward(
+        self, rows: Tokens, *, keep: bool
+    ) -> tuple[Float64Array, list[tuple[Float64Array, Float64Array]]]:
+        """Runs rows int64[B, T]: last residual stream float64[B, T, D], keys and values if kept."""
+        s = self.shape
+        B, T = rows.shape
+        if not 0 < T <= s.context_length:
+            raise ValueError(f"a row has {T} tokens; this model takes 1 to {s.context_length}")
+        x = self._embedding[rows.reshape(-1)]
+        cache = []
+        for layer in self._layers:
+            q, k, v = self._heads(layer, x, np.tile(np.arange(T), B))
+            q, k, v = (a.reshape(B, T, -1, s.head_dim) for a in (q, k, v))
+            mixed = np.empty((B, T, s.n_heads, s.head_dim))
+            for b in range(B):
+                for h in range(s.n_heads):
+                    g = h * s.n_kv_heads // s.n_heads
+                    self._attend(q[b, :, h], k[b, :, g], v[b, :, g], mixed[b, :, h])
+            x = self._finish_layer(layer, x, mixed.reshape(B * T, -1))
+            if keep:
+                cache.append((k, v))
+        return x.reshape(B, T, -1), cache
+
+    def _heads(
+        self, layer: _Layer, x: Float64Array, positions: Tokens
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Queries, keys and values of N tokens, [N, heads * head_dim], snapped and rotated."""
+        s = self.shape
+        heads, kv_heads = s.n_heads * s.head_dim, s.n_kv_heads * s.head_dim
+        qkv = _normed(x, layer.norm_attention, s.norm_eps) @ layer.qkv
+        q, k, v = (
+            np.ascontiguousarray(part) for part in np.split(qkv, (heads, heads + kv_heads), axis=1)
+        )
+        for part, gain in ((q, layer.norm_query), (k, layer.norm_key)):
+            if gain is not None:
+                per_head = part.reshape(-1, s.head_dim)
+                per_head[:] = _normed(per_head, gain, s.norm_eps)
+            _snap_heads(part)
+            _rotate(part, self._cos, self._sin, positions)
+        _snap_heads(v)
+        return q, k, v
+
+    def _attend(self, q: Float64Array, k: Float64Array, v: Float64Array, out: Float64Array) -> None:
+        """Causal attention of one head of one row, all [T, head_dim]; writes ``out``."""
+        for start in range(0, len(q), _QUERY_BLOCK):
+            stop = min(start + _QUERY_BLOCK, len(q))
+            scores = q[start:stop] @ k[:stop].T
+            totals = np.empty(stop - start)
+            _shares(scores, start, self._scale, totals)
+            _divide(scores @ v[:stop], totals, out[start:stop])
+
+    def _finish_layer(self, layer: _Layer, x: Float64Array, mixed: Float64Array) -> Float64Array:
+        """Adds attention's output and the feed-forward layer's to the residual stream [N, D]."""
+        x = _added(x, mixed @ layer.output)
+        hidden = _normed(x, layer.norm_mlp, self.shape.norm_eps) @ layer.gate_up
+        return _added(x, _gated(hidden) @ layer.down)
+
+
+class FixedSession:
+    """A cached pass of B lanes at one common position."""
+
+    def __init__(
+        self,
+        runner: FixedRunner,
+        n_lanes: int,
+        position: int,
+        cache: list[tuple[Float64Array, Float64Array]],
+    ) -> None:
+        self._runner = runner
+        self._position = position
+        s = runner.shape
+        # Snapped keys and values fit float32 exactly and move half the memory. Keys lie with the
+        # positions last, so that a loop over them runs along memory.
+        room = (s.n_layers, n_lanes, s.n_kv_heads)
+        self._keys = np.zeros((*room, s.head_dim, s.context_length), np.float32)
+        self._values = np.zeros((*room, s.context_length, s.head_dim), np.float32)
+        for i, (k, v) in enumerate(cache):
+            self._keys[i, ..., :position] = k.transpose(0, 2, 3, 1)
+            self._values[i, :, :, :position] = v.transpose(0, 2, 1, 3)
+
+    def step(self, tokens: Tokens) -> Float64Array:
+        """Feeds one token to each lane: int64[B] -> logits float64[B, V].
+
+        Raises:
+            ValueError: when the context is full.
+        """
+        runner, s = self._runner, self._runner.shape
+        at, B = self._position, len(tokens)
+        if at >= s.context_length:
+            raise ValueError(f"the context of {s.context_length} tokens is full; begin a new one")
+        x = runner._embedding[tokens]
+        positions = np.full(B, at)
+        mixed = np.empty((B, s.n_heads * s.head_dim))
+        for i, layer in enumerate(runner._layers):
+            q, k, v = runner._heads(layer, x, positions)
+            self._keys[i, ..., at] = k.reshape(B, -1, s.head_dim)
+            self._values[i, :, :, at] = v.reshape(B, -1, s.head_dim)
+            _attend_cached(q, self._keys[i], self._values[i], at + 1, runner._scale, mixed)
+            x = runner._finish_layer(layer, x, mixed)
+        self._position += 1
+        return runner._logits(x)
+
+
+def _square_bits(width: int) -> int:
+    """Bits an entry may have so that a sum of ``width`` squares stays exact."""
+    return (EXACT_BITS - math.ceil(math.log2(width))) // 2
+
+
+def _normed(x: Float64Array, gain: Float64Array, eps: float) -> Float64Array:
+    """RMS norm of the last axis, snapped to the activations' grid."""
+    out = np.empty_like(x)
+    _rms_norm(x, gain, eps, _square_bits(x.shape[-1]), out)
+    return out
+
+
+def _added(x: Float64Array, y: Float64Array) -> Float64Array:
+    """Residual sum, snapped."""
+    out = np.empty_like(x)
+    _add(x, y, out)
+    return out
+
+
+def _gated(hidden: Float64Array) -> Float64Array:
+    """SwiGLU of [N, 2 * intermediate]: ``silu(gate) * up``, snapped and clamped."""
+    out = np.empty((len(hidden), hidden.shape[1] // 2))
+    _swiglu(hidden, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _rms_norm(x, gain, eps, bits, out):  # type: ignore[no-untyped-def]
+    for n in range(x.shape[0]):
+        top = 0.0
+        for j in range(x.shape[1]):
+            top = max(top, abs(x[n, j]))
+        # entries become integers of at most ``bits`` bits, by a power of two: exact squares
+        _, exponent = math.frexp(top)
+        scale = math.ldexp(1.0, bits - exponent)
+        total = np.int64(0)
+        for j in range(x.shape[1]):
+            entry = np.int64(np.rint(x[n, j] * scale))
+            total += entry * entry
+        mean = np.float64(total) / x.shape[1] + eps * scale * scale
+        inverse = 1.0 / math.sqrt(mean) if mean > 0.0 else 0.0
+        for j in range(x.shape[1]):
+            y = np.rint(x[n, j] * scale) * inverse * gain[j]
+            out[n, j] = np.rint(y * _ACTIVATION) / _ACTIVATION
+
+
+@njit(cache=True, nogil=True)
+def _add(x, y, out):  # type: ignore[no-untyped-def]
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[n, j] = x[n, j] + np.rint(y[n, j] * _ACTIVATION) / _ACTIVATION
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _to_head_grid(x):  # type: ignore[no-untyped-def]
+    return min(max(np.rint(x * _HEAD) / _HEAD, -HEAD_LIMIT), HEAD_LIMIT)
+
+
+@njit(cache=True, nogil=True)
+def _snap_heads(x):  # type: ignore[no-untyped-def]
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[n, j] = _to_head_grid(x[n, j])
+
+
+@njit(cache=True, nogil=True)
+def _rotate(x, cos, sin, positions):  # type: ignore[no-untyped-def]
+    """Turns pairs (j, j + d/2) of every head of x[N, heads * d], in place."""
+    half = cos.shape[1]
+    for n in range(x.shape[0]):
+        p = positions[n]
+        for head in range(0, x.shape[1], 2 * half):
+            for j in range(half):
+                a, b = x[n, head + j], x[n, head + half + j]
+                x[n, head + j] = _to_head_grid(a * cos[p, j] - b * sin[p, j])
+                x[n, head + half + j] = _to_head_grid(b * cos[p, j] + a * sin[p, j])
+
+
+@njit(cache=True, nogil=True)
+def _shares(scores, first, scale, totals):  # type: ignore[no-untyped-def]
+    """Turns scores [n, keys] of queries ``first..`` into integer shares, and sums them."""
+    for i in range(scores.shape[0]):
+        seen = first + i + 1
+        top = scores[i, 0]
+        for j in range(1, seen):
+            top = max(top, scores[i, j])
+        total = np.int64(0)
+        for j in range(seen):
+            share = np.rint(exp(max((scores[i, j] - top) * scale, -40.0)) * _SHARE)
+            scores[i, j] = share
+            total += np.int64(share)
+        for j in range(seen, scores.shape[1]):
+            scores[i, j] = 0.0
+        totals[i] = total
+
+
+@njit(cache=True, nogil=True)
+def _divide(sums, totals, out):  # type: ignore[no-untyped-def]
+    for n in range(sums.shape[0]):
+        for j in range(sums.shape[1]):
+            out[n, j] = np.rint(sums[n, j] / totals[n] * _ACTIVATION) / _ACTIVATION
+
+
+@njit(cache=True, nogil=True)
+def _swiglu(hidden, out):  # type: ignore[no-untyped-def]
+    width = out.shape[1]
+    for n in range(out.shape[0]):
+        for j in range(width):
+            gate = hidden[n, j]
+            t = exp(max(-abs(gate), -700.0))
+            silu = (gate if gate >= 0.0 else gate * t) / (1.0 + t)
+            y = np.rint(silu * hidden[n, width + j] * _ACTIVATION) / _ACTIVATION
+            out[n, j] = min(max(y, -GATED_LIMIT), GATED_LIMIT)
+
+
+@njit(cache=True, nogil=True)
+def _attend_cached(q, keys, values, seen, scale, out):  # type: ignore[no-untyped-def]
+    """Attention of one new token a lane: q[B, H * d], keys[B, G, d, C], values[B, G, C, d]."""
+    groups, d = keys.shape[1], keys.shape[2]
+    heads = q.shape[1] // d
+    scores = np.empty(seen)
+    sums = np.empty(d)
+    for b in range(q.shape[0]):
+        for h in range(heads):
+            g = h * groups // heads
+            scores[:] = 0.0
+            for j in range(d):
+                query = q[b, h * d + j]
+                for t in range(seen):
+                    scores[t] += query * np.float64(keys[b, g, j, t])
+            top = scores[0]
+            for t in range(1, seen):
+                top = max(top, scores[t])
+            total = np.int64(0)
+            sums[:] = 0.0
+            for t in range(seen):
+                share = np.rint(exp(max((scores[t] - top) * scale, -40.0)) * _SHARE)
+                scores[t] = share
+                total += np.int64(share)
+            for t in range(seen):
+                share = scores[t]
+                if share != 0.0:
+                    for j in range(d):
+                        sums[j] += share * np.float64(values[b, g, t, j])
+            for j in range(d):
+                out[b, h * d + j] = np.rint(sums[j] / total * _ACTIVATION) / _ACTIVATION

@@ -1,0 +1,83 @@
+"""A snapped model with its tokenizer and decision tree: everything an exported directory holds.
+
+config.json         stock configuration (Llama or Qwen3)
+model.safetensors   stock weights, float16 on ``WEIGHT_GRID``
+tokenizer.json      byte-level BPE; absent when a token is a byte
+unigram.bin         uint16[V], little-endian: frozen token weights that shape the tree
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from llmcomp.decisions import DecisionTree
+from llmcomp.errors import ModelError
+from llmcomp.models.base import Session, Tokens
+from llmcomp.models.fixed import RECIPE, FixedRunner
+from llmcomp.models.grid import Float64Array
+from llmcomp.tokens import BpeTokenizer, ByteTokenizer, Tokenizer
+
+START_BYTE = b"\0"
+"""Documents of the training text are joined by NUL, so every lane begins after one."""
+
+
+class SnappedModel:
+    """A language model of profile ``fixed``; see `llmcomp.models.base.LanguageModel`."""
+
+    def __init__(self, directory: Path, *, name: str, number: int) -> None:
+        """Loads an exported directory.
+
+        Args:
+            directory: holds the files named above.
+            name: registry name with its release, or the directory's own name.
+            number: registry number, 0 for a directory given by hand.
+
+        Raises:
+            ModelError: if files are missing or do not fit together.
+        """
+        self.name = name
+        self.number = number
+        self.runner = FixedRunner.load(directory)
+        self.context_length = self.runner.shape.context_length
+        definition = directory / "tokenizer.json"
+        bpe = definition.is_file()
+        self.tokenizer: Tokenizer = BpeTokenizer.load(definition) if bpe else ByteTokenizer()
+        table = self.tokenizer.token_bytes
+        unigram_path = directory / "unigram.bin"
+        if not unigram_path.is_file():
+            raise ModelError(f"{directory} lacks unigram.bin")
+        unigram = np.frombuffer(unigram_path.read_bytes(), "<u2")
+        vocabulary = self.runner.shape.vocab_size
+        if not len(table) == len(unigram) == vocabulary:
+            raise ModelError(
+                f"{directory}: {len(table)} tokens, {len(unigram)} token weights and a model of "
+                f"{vocabulary}; the three must be equal"
+            )
+        self.start_token = table.index(START_BYTE)
+        self.tree = DecisionTree.build(table, np.maximum(unigram.astype(np.int64), 1))
+        self.fingerprint = self._digest(directory / "model.safetensors", unigram_path)
+
+    def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
+        """Runs rows in parallel."""
+        return self.runner.score(rows)
+
+    def begin(self, rows: Tokens) -> tuple[Session, Float64Array]:
+        """Starts a cached pass."""
+        return self.runner.begin(rows)
+
+    def _digest(self, *files: Path) -> bytes:
+        """SHA-256 of all that decoding depends on; names and descriptions do not count."""
+        digest = hashlib.sha256()
+        shape = asdict(self.runner.shape) | {"recipe": RECIPE}
+        digest.update(json.dumps(shape, sort_keys=True).encode())
+        for file in files:
+            digest.update(file.read_bytes())
+        for token in self.tokenizer.token_bytes:
+            digest.update(bytes([len(token)]) + token)
+        return digest.digest()

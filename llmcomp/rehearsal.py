@@ -1,0 +1,117 @@
+"""What a flipped bit would do to a blob, shown without ever handing out bytes.
+
+In: an intact blob and the index of a bit. Out: the verdict a user would read, and the path a
+damaged number takes. Only for teaching: the codec itself refuses damage at the door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llmcomp.codec import decompressing, model_for
+from llmcomp.container import CRC_BYTES, Container, Frame, Lane, Method, unpack
+from llmcomp.errors import LLMCompError
+from llmcomp.lanes import decode_lanes, record
+from llmcomp.models.base import LanguageModel
+from llmcomp.steps import run
+from llmcomp.trace import Trace
+
+Outcome = Literal["intact", "envelope", "number", "spare", "checksum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What would happen to a blob with one bit flipped. Never its bytes.
+
+    Attributes:
+        outcome: ``intact`` (no flip asked), ``envelope`` (header or lengths: refused at the
+            door), ``checksum`` (every word would be right, refused all the same), ``number``
+            (the number leads to other words) or ``spare`` (these digits did not matter).
+        verdict: the one line a user would read.
+        trace: the path the damaged number takes, where there is one.
+    """
+
+    outcome: Outcome
+    verdict: str
+    trace: Trace | None
+
+
+def rehearse(
+    blob: bytes,
+    flip: int | None = None,
+    *,
+    model: str | LanguageModel | None = None,
+    most_tokens: int = 512,
+) -> Rehearsal:
+    """Follows one flipped bit.
+
+    Args:
+        blob: an intact .llmc blob.
+        flip: index of the bit to flip; bit 0 is the first byte's highest.
+        model: as in `llmcomp.codec.decompressing`.
+        most_tokens: how far to follow the lane that holds the bit.
+
+    Raises:
+        LLMCompError: if the blob is not intact to begin with.
+        ValueError: if there is no such bit.
+    """
+    intact = unpack(blob)
+    if flip is None:
+        run(decompressing(blob, model=model))
+        return Rehearsal("intact", "both checksums hold", None)
+    if not 0 <= flip < 8 * len(blob):
+        raise ValueError(f"bit {flip} of a blob of {8 * len(blob)} bits")
+    damaged = bytearray(blob)
+    damaged[flip // 8] ^= 0x80 >> flip % 8
+    verdict = _refusal(bytes(damaged))
+    for frame in intact.frames:
+        if not frame.payload - CRC_BYTES <= flip // 8 < frame.stop:
+            continue
+        found = _lane_at(frame, flip // 8)
+        if found is None:
+            return Rehearsal("checksum", verdict, None)
+        lane, start = found
+        bent = bytes(damaged[start : start + len(lane.payload)])
+        return _follow(intact, lane, bent, verdict, model, most_tokens)
+    return Rehearsal("envelope", verdict, None)
+
+
+def _refusal(damaged: bytes) -> str:
+    """Reads the error a damaged blob gives."""
+    try:
+        unpack(damaged)
+    except LLMCompError as refusal:
+        return str(refusal)
+    raise AssertionError("a CRC-32 misses no single flipped bit")
+
+
+def _lane_at(frame: Frame, byte: int) -> tuple[Lane, int] | None:
+    """Finds the model-coded lane whose payload holds a byte, and where that payload begins."""
+    start = frame.payload
+    for lane in frame.segment.lanes:
+        if frame.segment.method is Method.LM and start <= byte < start + len(lane.payload):
+            return lane, start
+        start += len(lane.payload)
+    return None
+
+
+def _follow(
+    intact: Container,
+    lane: Lane,
+    bent: bytes,
+    verdict: str,
+    model: str | LanguageModel | None,
+    most_tokens: int,
+) -> Rehearsal:
+    """Decodes the lane with and without the flip and compares the paths."""
+    chosen, schedule = model_for(intact.header, model), intact.header.schedule
+    true, astray = (
+        run(decode_lanes(chosen, [Lane(lane.plain_length, payload)], schedule, most_tokens))[0]
+        for payload in (lane.payload, bent)
+    )
+    path = record(chosen, astray, bent, schedule)
+    trace = Trace([path], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
+    return Rehearsal("spare" if np.array_equal(true, astray) else "number", verdict, trace)

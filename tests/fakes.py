@@ -1,0 +1,47 @@
+"""A language model without weights: fast, deterministic, and it counts its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from llmcomp.decisions import DecisionTree
+from llmcomp.tokens import ByteTokenizer
+
+
+class FakeModel:
+    """Predicts the next byte from the last one by a fixed random table.
+
+    ``noise`` is added to the cached pass only: a machine whose numbers differ.
+    """
+
+    def __init__(self, *, noise: float = 0.0, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.name, self.number = "fake", 0
+        self.fingerprint = bytes([seed]) * 32
+        self.context_length = 64
+        self.start_token = 0
+        self.tokenizer = ByteTokenizer()
+        self.tree = DecisionTree.build(self.tokenizer.token_bytes, np.arange(1, 257))
+        self.calls = 0
+        self._table = np.round(rng.normal(size=(256, 256)) * 2.0, 3)
+        self._noise = np.round(rng.normal(size=256), 3) * noise
+
+    def score(self, rows: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+        self.calls += 1
+        for row, tokens in enumerate(rows):
+            yield row, 0, self._table[tokens]
+
+    def begin(self, rows: np.ndarray) -> tuple[FakeSession, np.ndarray]:
+        session = FakeSession(self)
+        return session, session.step(rows[:, -1])
+
+
+class FakeSession:
+    def __init__(self, model: FakeModel) -> None:
+        self._model = model
+
+    def step(self, tokens: np.ndarray) -> np.ndarray:
+        self._model.calls += 1
+        return self._model._table[tokens] + self._model._noise

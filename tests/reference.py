@@ -1,0 +1,87 @@
+"""The recipe of profile ``fixed`` in plain NumPy, one token of one row at a time.
+
+A second implementation, as short as it can be, from the description alone: no numba, no cache,
+no batches, no blocks. The runner must give its very integers.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from llmcomp.exact import COEFFICIENTS, LN2_HIGH, LN2_LOW, LOG2E
+from llmcomp.models.fixed import FixedRunner
+from llmcomp.models.rotary import rotary_tables
+
+
+def snap(x, grid):
+    return np.rint(x * 2.0**grid) / 2.0**grid
+
+
+def exp(x):
+    k = np.rint(x * LOG2E)
+    r = (x - k * LN2_HIGH) - k * LN2_LOW
+    y = np.full_like(x, COEFFICIENTS[13])
+    for c in COEFFICIENTS[12::-1]:
+        y = y * r + c
+    return np.ldexp(y, k.astype(int))
+
+
+def norm(x, gain, eps):
+    bits = (53 - math.ceil(math.log2(len(x)))) // 2
+    scale = 2.0 ** (bits - int(np.frexp(np.max(np.abs(x)))[1]))
+    units = np.rint(x * scale)
+    inverse = 1.0 / np.sqrt(np.sum(units * units) / len(x) + eps * scale * scale)
+    return snap(units * inverse * gain, 16)
+
+
+def heads_grid(x):
+    return np.clip(snap(x, 12), -512.0, 512.0)
+
+
+def rotate(x, cos, sin):
+    a, b = np.split(x, 2)
+    return heads_grid(np.concatenate([a * cos - b * sin, b * cos + a * sin]))
+
+
+def logits(directory: Path, tokens: list[int]) -> np.ndarray:
+    """Logits float64[T, V] of one row."""
+    s = FixedRunner.load(directory).shape
+    w = {k: v.astype(np.float64) for k, v in load_file(directory / "model.safetensors").items()}
+    cos, sin = rotary_tables(s.context_length, s.head_dim, s.rope_theta)
+    stream = [w["model.embed_tokens.weight"][t] for t in tokens]
+    for i in range(s.n_layers):
+        at = f"model.layers.{i}."
+        keys, values, fresh = [], [], []
+        for t, x in enumerate(stream):
+            a = norm(x, w[at + "input_layernorm.weight"], s.norm_eps)
+            q, k, v = (
+                (w[f"{at}self_attn.{p}_proj.weight"] @ a).reshape(-1, s.head_dim) for p in "qkv"
+            )
+            if s.qk_norm:
+                q = np.stack([norm(h, w[at + "self_attn.q_norm.weight"], s.norm_eps) for h in q])
+                k = np.stack([norm(h, w[at + "self_attn.k_norm.weight"], s.norm_eps) for h in k])
+            q = np.stack([rotate(heads_grid(h), cos[t], sin[t]) for h in q])
+            keys.append(np.stack([rotate(heads_grid(h), cos[t], sin[t]) for h in k]))
+            values.append(heads_grid(v))
+            mixed = []
+            for h, query in enumerate(q):
+                g = h * s.n_kv_heads // s.n_heads
+                scores = np.array([k[g] @ query for k in keys])
+                scaled = np.maximum((scores - scores.max()) * (1.0 / math.sqrt(s.head_dim)), -40.0)
+                shares = np.rint(exp(scaled) * 2.0**20)
+                total = sum(share * v[g] for share, v in zip(shares, values, strict=True))
+                mixed.append(snap(total / shares.sum(), 16))
+            x = x + snap(w[at + "self_attn.o_proj.weight"] @ np.concatenate(mixed), 16)
+            a = norm(x, w[at + "post_attention_layernorm.weight"], s.norm_eps)
+            gate, up = (w[f"{at}mlp.{p}_proj.weight"] @ a for p in ("gate", "up"))
+            e = exp(np.maximum(-np.abs(gate), -700.0))
+            silu = np.where(gate >= 0, gate, gate * e) / (1.0 + e)
+            hidden = np.clip(snap(silu * up, 16), -2048.0, 2048.0)
+            fresh.append(x + snap(w[at + "mlp.down_proj.weight"] @ hidden, 16))
+        stream = fresh
+    head = w["model.embed_tokens.weight" if s.tied else "lm_head.weight"]
+    return np.stack([head @ norm(x, w["model.norm.weight"], s.norm_eps) for x in stream])

@@ -1,0 +1,184 @@
+"""Damage: one clear error or the right bytes, nothing else, and no model before the checksum."""
+
+from __future__ import annotations
+
+import random
+import resource
+import zlib
+
+import pytest
+from fakes import FakeModel
+
+import llmcomp
+from llmcomp.container import MAGIC, Header, Lane, Method, Segment, pack, unpack, varint
+from llmcomp.errors import DamagedError, FormatError, LLMCompError, VersionError
+from llmcomp.rehearsal import rehearse
+from llmcomp.schedule import SCHEDULES, Schedule
+
+TEXT = (
+    b"It is a truth universally acknowledged, that a file in possession of a good fortune, "
+    b"must be in want of a checksum. However little known the feelings of such a file may be on its first entering a disk"
+)
+
+
+@pytest.fixture(scope="module")
+def blob() -> bytes:
+    made = llmcomp.compress(TEXT, model=FakeModel(), methods=("lm",), lanes=2)
+    assert 250 <= len(made) <= 400
+    return made
+
+
+def outcome(damaged: bytes) -> str:
+    """Decodes and returns 'right' or 'refused'; anything else fails the test."""
+    model = FakeModel()
+    try:
+        data = llmcomp.decompress(damaged, model=model)
+    except LLMCompError as error:
+        assert "\n" not in str(error)
+        assert model.calls == 0, "a model ran before the stored checksum held"
+        return "refused"
+    assert data == TEXT
+    return "right"
+
+
+def test_every_flipped_bit_is_refused(blob):
+    for bit in range(8 * len(blob)):
+        damaged = bytearray(blob)
+        damaged[bit // 8] ^= 0x80 >> bit % 8
+        assert outcome(bytes(damaged)) == "refused", bit
+
+
+def test_every_truncation_and_continuation_is_refused(blob):
+    for length in range(len(blob)):
+        assert outcome(blob[:length]) == "refused", length
+    for tail in (b"\0", b"LLMC", blob):
+        assert outcome(blob + tail) == "refused"
+
+
+def test_ten_thousand_mutations_are_refused_or_harmless(blob):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rng = random.Random(7)
+    seen = {"right": 0, "refused": 0}
+    for _ in range(10_000):
+        damaged = bytearray(blob)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(damaged))
+            kind = rng.randrange(4)
+            if kind == 0:
+                damaged[at] = rng.randrange(256)
+            elif kind == 1:
+                damaged[at:at] = rng.randbytes(rng.randint(1, 12))
+            elif kind == 2 and len(damaged) > 20:
+                del damaged[at : at + rng.randint(1, 8)]
+            else:
+                damaged[at : at + 9] = varint(1 << rng.randrange(63))
+        seen[outcome(bytes(damaged))] += 1
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 600 * 1024  # KiB
+    assert seen["refused"] > 9_900
+
+
+@pytest.mark.parametrize("magnitude", [20, 31, 40, 60, 63])
+def test_absurd_lengths_are_refused_before_they_are_used(magnitude):
+    header = Header(0, b"\0\0", SCHEDULES[2]).pack()
+    for method in Method:
+        body = bytes([method | 4]) + varint((1 << magnitude) + 1) + varint(5) + b"\0" * 20
+        checked = body + zlib.crc32(header + b"\0" + body).to_bytes(4, "little")
+        with pytest.raises((FormatError, DamagedError), match=r"limit|cut"):
+            unpack(header + checked)
+    lanes = bytes([2 | 4 | 8]) + varint(1 << magnitude)
+    with pytest.raises(FormatError, match="number of lanes"):
+        unpack(header + lanes + b"\0" * 40)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [b"\x1f\x8b\x08" + bytes(30), b"\xfd7zXZ\0" + bytes(30), b"PK\3\4" + bytes(30), b"hello", b"L"],
+)
+def test_foreign_files_are_named_as_such(foreign):
+    with pytest.raises(LLMCompError, match=r"not a \.llmc blob|cut"):
+        llmcomp.decompress(foreign)
+
+
+def test_an_empty_file_is_no_blob():
+    with pytest.raises(FormatError, match="not a .llmc blob"):
+        llmcomp.decompress(b"")
+
+
+def test_newer_versions_are_told_apart(blob):
+    for at, value, message in [
+        (4, 0x21, "format version 2 is newer"),
+        (4, 0x01, "version 0 does not exist"),
+        (4, 0x12, "profile 2 is unknown"),
+        (8, 0x10, "steering kind 1"),
+        (8, 0x0F, "schedule 15"),
+    ]:
+        newer = bytearray(blob)
+        newer[at] = value
+        with pytest.raises(FormatError, match=message) as caught:
+            llmcomp.decompress(bytes(newer))
+        assert value == 0x01 or isinstance(caught.value, VersionError)
+    header = Header(0, b"\0\0", SCHEDULES[1]).pack()
+    with pytest.raises(VersionError, match="segment tag 0x07"):
+        unpack(header + b"\x07" + bytes(20))
+
+
+def test_segments_cannot_change_places():
+    segments = [
+        Segment(Method.STORED, [Lane(5, text)], zlib.crc32(text)) for text in (b"first", b"other")
+    ]
+    blob = pack(Header(0, b"\0\0", SCHEDULES[2]), segments)
+    assert [f.segment.lanes[0].payload for f in unpack(blob).frames] == [b"first", b"other"]
+    header, one, two = blob[:9], blob[9:24], blob[24:]
+    assert len(one) == len(two) == 15
+    swapped = bytearray(header + two + one)
+    swapped[9] &= ~4
+    swapped[24] |= 4
+    with pytest.raises(DamagedError, match="segment 0 is damaged"):
+        unpack(bytes(swapped))
+
+
+def test_an_xz_segment_that_lies_is_refused():
+    header = Header(0, b"\0\0", SCHEDULES[2])
+    for payload in (b"", b"\0", b"\1\0\0x", b"\xff" * 9):
+        blob = pack(header, [Segment(Method.XZ, [Lane(3, payload)], zlib.crc32(b"xyz"))])
+        with pytest.raises(LLMCompError):
+            llmcomp.decompress(blob)
+
+
+def test_framing_costs_what_the_design_allows(blob):
+    """One lane under 64 kB: 24 bytes at most; 4 bytes for each further lane."""
+    for plain, payload in ((0, 0), (100, 40), (65_535, 30_000)):
+        one = Segment(Method.LM, [Lane(plain, bytes(payload))], 0)
+        framed = len(pack(Header(1, b"\0\0", SCHEDULES[2]), [one]))
+        assert framed - payload <= 24
+    for n_lanes in (2, 16, 64):
+        lanes = [Lane(4_000, bytes(1_200))] * n_lanes
+        framed = len(pack(Header(1, b"\0\0", SCHEDULES[2]), [Segment(Method.LM, lanes, 0)]))
+        assert framed - 1_200 * n_lanes <= 24 + 4 * (n_lanes - 1)
+
+
+def test_schedules_can_be_spelt_out():
+    header = Header(0, b"ab", Schedule(77, 11))
+    blob = pack(header, [Segment(Method.STORED, [Lane(1, b"x")], zlib.crc32(b"x"))])
+    assert unpack(blob).header == header
+    assert blob.startswith(MAGIC)
+
+
+def test_rehearsal_tells_the_outcomes_apart_and_never_hands_out_bytes(blob):
+    model = FakeModel()
+    outcomes = {}
+    for bit in range(8 * len(blob)):
+        found = rehearse(blob, bit, model=model)
+        outcomes.setdefault(found.outcome, []).append(found)
+        assert "\n" not in found.verdict
+    assert set(outcomes) >= {"envelope", "number", "checksum"}
+    assert len(outcomes["checksum"]) == 64
+    for found in outcomes["number"]:
+        assert found.trace is not None
+        assert found.trace.kind == "rehearse"
+        assert found.trace.lanes[0].text not in TEXT or len(found.trace.lanes[0].text) < 4
+    assert all(found.trace is None for found in outcomes["envelope"] + outcomes["checksum"])
+    assert rehearse(blob, model=model).outcome == "intact"
+    with pytest.raises(ValueError, match="bit"):
+        rehearse(blob, 8 * len(blob))

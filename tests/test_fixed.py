@@ -1,0 +1,301 @@
+"""Profile ``fixed``: the same integers whatever computes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from conftest import ROOT
+from safetensors.numpy import load_file, save_file
+
+from llmcomp import exact
+from llmcomp.decisions import cumulative_masses
+from llmcomp.errors import ModelError
+from llmcomp.models.fixed import EXACT_BITS, FixedRunner
+from llmcomp.models.grid import snap_weights
+from llmcomp.models.rotary import rotary_tables
+from llmcomp.models.snapped import SnappedModel
+
+TINY = ROOT / "tests/models/tiny"
+MODELS = [TINY, ROOT / "assets/nano-1", ROOT / "assets/embedded-1"]
+
+
+def score(model, rows: np.ndarray) -> np.ndarray:
+    logits = np.empty((*rows.shape, len(model.tokenizer.token_bytes)))
+    for row, start, part in model.score(rows):
+        logits[row, start : start + len(part)] = part
+    return logits
+
+
+def some_rows(model, n_rows: int, length: int) -> np.ndarray:
+    rows = np.random.default_rng(3).integers(0, len(model.tokenizer.token_bytes), (n_rows, length))
+    rows[:, 0] = model.start_token
+    return rows
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda path: path.name)
+def model(request) -> SnappedModel:
+    return SnappedModel(request.param, name=request.param.name, number=0)
+
+
+def test_parallel_and_cached_passes_agree_to_the_bit(model):
+    rows = some_rows(model, 3, 60)
+    parallel = score(model, rows)
+    session, logits = model.begin(rows[:, :7])
+    assert np.array_equal(logits, parallel[:, 6])
+    for t in range(7, 60):
+        assert np.array_equal(session.step(rows[:, t]), parallel[:, t]), t
+
+
+@pytest.mark.parametrize("batch", [1, 4, 32])
+def test_batch_shape_changes_nothing(model, batch):
+    rows = some_rows(model, 32, 24)
+    whole = score(model, rows)
+    parts = [score(model, rows[i : i + batch]) for i in range(0, 32, batch)]
+    assert np.array_equal(np.concatenate(parts), whole)
+    session, _ = model.begin(rows[:batch, :1])
+    for t in range(1, 24):
+        assert np.array_equal(session.step(rows[:batch, t]), whole[:batch, t])
+
+
+def test_plain_numpy_gives_the_same_integers():
+    model = SnappedModel(TINY, name="tiny", number=0)
+    row = some_rows(model, 1, 40)
+    expected = reference.logits(TINY, row[0].tolist())
+    assert np.array_equal(score(model, row)[0], expected)
+    # a llama without QK-norm, untied, with grouped heads takes the other branches
+
+
+def test_plain_numpy_agrees_on_a_llama(tmp_path):
+    directory = random_llama(tmp_path)
+    runner = FixedRunner.load(directory)
+    row = np.random.default_rng(0).integers(0, 64, (1, 30))
+    got = np.concatenate([part for _, _, part in runner.score(row)])
+    assert np.array_equal(got, reference.logits(directory, row[0].tolist()))
+
+
+def random_llama(tmp_path: Path) -> Path:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=3,
+        head_dim=4,
+        intermediate_size=40,
+        max_position_embeddings=32,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config)
+    weights = {name: snap_weights(5.0 * p.detach().numpy()) for name, p in model.named_parameters()}
+    save_file(weights, tmp_path / "model.safetensors")
+    config.save_pretrained(tmp_path)
+    return tmp_path
+
+
+DIGEST = """
+import hashlib, sys
+import numpy as np
+from pathlib import Path
+from llmcomp.decisions import cumulative_masses
+from llmcomp.models.snapped import SnappedModel
+model = SnappedModel(Path(sys.argv[1]), name="m", number=0)
+rows = np.random.default_rng(3).integers(0, len(model.tokenizer.token_bytes), (4, 40))
+digest = hashlib.sha256()
+for row, start, logits in model.score(rows):
+    digest.update(logits.tobytes())
+    digest.update(cumulative_masses(model.tree, logits).tobytes())
+session, logits = model.begin(rows[:, :1])
+for t in range(1, 40):
+    logits = session.step(rows[:, t])
+digest.update(logits.tobytes())
+print(digest.hexdigest())
+"""
+
+SETTINGS = {
+    "one thread": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    "two threads": {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+    "baseline OpenBLAS": {"OPENBLAS_CORETYPE": "Prescott"},
+    "Haswell OpenBLAS": {"OPENBLAS_CORETYPE": "Haswell"},
+    "Sandybridge OpenBLAS": {"OPENBLAS_CORETYPE": "Sandybridge"},
+    "NumPy without AVX": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
+    "numba for any x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""},
+    "numba for Haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"},
+}
+
+
+def digest_in_subprocess(directory: Path, **environment: str) -> str:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as cache:  # numba's cache is keyed by CPU, but make sure
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, str(directory)],
+            env={**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(ROOT), **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def usual_digest() -> str:
+    return digest_in_subprocess(MODELS[-1])
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_instruction_sets_and_threads_change_nothing(setting, usual_digest):
+    assert digest_in_subprocess(MODELS[-1], **SETTINGS[setting]) == usual_digest
+
+
+TORCH_DIGEST = """
+import hashlib, sys
+import numpy as np, torch
+torch.set_num_threads(int(sys.argv[1]))
+rng = np.random.default_rng(0)
+a = rng.integers(-(2 ** 20), 2 ** 20, (33, 704)) / 2.0**16
+w = rng.integers(-(2 ** 14), 2 ** 14, (704, 256)) / 2.0**14
+product = (torch.tensor(a) @ torch.tensor(w)).numpy()
+assert np.array_equal(product, a @ w)
+print(hashlib.sha256(product.tobytes()).hexdigest())
+"""
+
+
+def test_torch_multiplies_the_same_under_every_setting():
+    settings = [
+        {},
+        {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
+        {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    ]
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", TORCH_DIGEST, threads],
+            env={**os.environ, **setting},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for setting in settings
+        for threads in "12"
+    }
+    assert len(digests) == 1
+
+
+def test_every_sum_stays_exact(model):
+    bits = model.runner.sum_bits()
+    assert len(bits) == 9
+    assert max(bits.values()) <= EXACT_BITS
+
+
+def test_a_model_whose_sums_would_round_is_refused(tmp_path):
+    directory = random_llama(tmp_path)
+    weights = load_file(directory / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][:] = np.float16(60000.0)
+    save_file(weights, directory / "model.safetensors")
+    with pytest.raises(ModelError, match="feed-forward out: a sum may need"):
+        FixedRunner.load(directory)
+
+
+def test_weights_off_the_grid_are_refused(tmp_path):
+    directory = random_llama(tmp_path)
+    weights = load_file(directory / "model.safetensors")
+    weights["model.norm.weight"][0] = np.float16(2.0**-15)
+    save_file(weights, directory / "model.safetensors")
+    with pytest.raises(ModelError, match="off the grid"):
+        FixedRunner.load(directory)
+
+
+def test_missing_and_misshapen_weights_are_named(tmp_path):
+    directory = random_llama(tmp_path)
+    weights = load_file(directory / "model.safetensors")
+    shape = weights.pop("lm_head.weight").shape
+    save_file(weights, directory / "model.safetensors")
+    with pytest.raises(
+        ModelError, match=f"lm_head.weight: found nothing, wanted shape .{shape[0]}"
+    ):
+        FixedRunner.load(directory)
+
+
+def test_other_architectures_are_refused(tmp_path):
+    directory = random_llama(tmp_path)
+    config = json.loads((directory / "config.json").read_text())
+    config["attention_bias"] = True
+    (directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="not computed by the fixed runner"):
+        FixedRunner.load(directory)
+
+
+def test_a_full_context_says_so(tiny):
+    session, _ = tiny.begin(some_rows(tiny, 1, 64))
+    with pytest.raises(ValueError, match="full"):
+        session.step(np.array([0]))
+    with pytest.raises(ValueError, match="a row has 65 tokens"):
+        tiny.begin(some_rows(tiny, 1, 65))
+
+
+def test_exponential_is_right_and_the_same_in_numpy():
+    x = np.concatenate([np.linspace(-40, 0, 20_001), np.linspace(-700, 700, 2_001)])
+    got = np.array([exact.exp(v) for v in x])
+    assert np.array_equal(got, reference.exp(x))
+    np.testing.assert_allclose(got, np.exp(x), rtol=4e-16)
+
+
+def test_rotary_tables_are_the_rounded_cosines():
+    cos, sin = rotary_tables(1024, 64, 10_000)
+    angle = np.arange(1024)[:, None] * 10_000.0 ** (-np.arange(32) / 32)
+    for table, exact_values in ((cos, np.cos(angle)), (sin, np.sin(angle))):
+        assert np.abs(table - exact_values).max() <= 2.0**-15 + 1e-12
+    assert hashlib.sha256(cos.tobytes() + sin.tobytes()).hexdigest() == ROTARY_DIGEST
+
+
+ROTARY_DIGEST = "b76415da316562e641d7da9745af5334417b810d0b0004bd921abe3513b91e80"
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("name", ["embedded-1", "nano-1"])
+def test_snapping_costs_less_than_a_thousandth(name, real_text):
+    """Activations: against transformers in float64. Weights: as measured when released."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    directory = ROOT / "assets" / name
+    model = SnappedModel(directory, name=name, number=0)
+    ids = model.tokenizer.encode(real_text[:6000])[:1023]
+    row = np.concatenate([[model.start_token], ids])[None]
+    stock = AutoModelForCausalLM.from_pretrained(directory).double()
+    with torch.no_grad():
+        theirs = stock(torch.tensor(row)).logits[0, :-1].numpy()
+    ours = score(model, row)[0, :-1]
+
+    def bits(logits: np.ndarray) -> float:
+        shifted = logits - logits.max(1, keepdims=True)
+        logp = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        return float(-logp[np.arange(len(ids)), ids].sum() / np.log(2))
+
+    assert bits(ours) == pytest.approx(bits(theirs), rel=1e-3)
+    release = json.loads((directory / "release.json").read_text(encoding="utf-8"))
+    held_out = release["held_out_bits_per_byte"]
+    for name in held_out["float"]:
+        assert held_out["snapped"][name] == pytest.approx(held_out["float"][name], rel=1e-3)
+
+
+def test_masses_are_at_least_one_and_sum_exactly(tiny):
+    logits = score(tiny, some_rows(tiny, 2, 30)).reshape(60, -1) * 50.0
+    cumulative = cumulative_masses(tiny.tree, logits)
+    masses = np.diff(cumulative, axis=1)
+    assert masses.min() >= 1
+    assert (masses.max(axis=1) == (1 << 36) + 1).all()
+    assert cumulative.max() < 2**53

@@ -1,0 +1,50 @@
+"""The format is frozen: these blobs decode for ever, and encoding still gives their bytes.
+
+A change here is a new format version or profile table, never a fix. To add a blob:
+``python tests/test_golden.py NAME`` writes one that is not there yet.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import ROOT
+
+import llmcomp
+from llmcomp.models.snapped import SnappedModel
+
+GOLDEN = ROOT / "tests/golden"
+
+CASES = {
+    "empty": (b"", {}),
+    "stored": (b"\x00\xffabc", {"methods": ("stored",)}),
+    "xz": (b"again and again and " * 30, {"methods": ("xz",)}),
+    "one-lane": ("The quick brown fox. 春眠不觉晓 ".encode() * 9, {"methods": ("lm",)}),
+    "three-lanes": (b"for i in range(10): print(i, i * i)\n" * 9, {"methods": ("lm",), "lanes": 3}),
+    "chunks": (bytes(range(256)) + b"the dog", {"methods": ("lm",), "lane_bytes": 100}),
+    "small-preset": (b"lazy " * 80, {"methods": ("lm",), "preset": "small"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_blobs_decode_and_are_made_again(name, tiny):
+    data, options = CASES[name]
+    blob = (GOLDEN / f"{name}.llmc").read_bytes()
+    assert llmcomp.decompress(blob, model=tiny) == data
+    assert llmcomp.compress(data, model=tiny, **options).hex() == blob.hex(), "the format changed"
+
+
+def test_the_frozen_model_is_frozen(tiny):
+    assert tiny.fingerprint.hex() == FINGERPRINT
+
+
+FINGERPRINT = "39dd7627a3a9dd91d7ce62b78e0de7f9c34fbef87d6b1e1d5cf7ff232f55c47b"
+
+
+if __name__ == "__main__":
+    tiny_model = SnappedModel(ROOT / "tests/models/tiny", name="tiny", number=0)
+    for case in sys.argv[1:]:
+        plain, chosen = CASES[case]
+        with (GOLDEN / f"{case}.llmc").open("xb") as file:
+            file.write(llmcomp.compress(plain, model=tiny_model, **chosen))
