@@ -33,7 +33,7 @@ from llmcomp.models import MODELS, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, Preset, Schedule, cut_bytes, cut_evenly
 from llmcomp.steps import Progress, Steps, relay, run
-from llmcomp.trace import Trace
+from llmcomp.tracing import Trace
 
 METHODS = ("lm", "xz", "stored")
 

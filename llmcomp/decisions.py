@@ -23,7 +23,7 @@ from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
 from llmcomp.exact import exp
-from llmcomp.trace import CANDIDATES
+from llmcomp.tracing import CANDIDATES
 
 IntArray = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]

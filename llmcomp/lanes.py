@@ -19,7 +19,7 @@ from llmcomp.errors import MismatchError
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import Schedule, Window
 from llmcomp.steps import run
-from llmcomp.trace import LaneTrace
+from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
 _ONE = float(1 << PROBABILITY_BITS)

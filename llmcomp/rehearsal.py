@@ -17,7 +17,7 @@ from llmcomp.errors import LLMCompError
 from llmcomp.lanes import decode_lanes, record
 from llmcomp.models.base import LanguageModel
 from llmcomp.steps import run
-from llmcomp.trace import Trace
+from llmcomp.tracing import Trace
 
 Outcome = Literal["intact", "envelope", "number", "spare", "checksum"]
 

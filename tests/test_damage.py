@@ -17,7 +17,8 @@ from llmcomp.schedule import SCHEDULES, Schedule
 
 TEXT = (
     b"It is a truth universally acknowledged, that a file in possession of a good fortune, "
-    b"must be in want of a checksum. However little known the feelings of such a file may be on its first entering a disk"
+    b"must be in want of a checksum. However little known the feelings of such a file "
+    b"may be on its first entering a disk"
 )
 
 
@@ -101,7 +102,7 @@ def test_foreign_files_are_named_as_such(foreign):
 
 
 def test_an_empty_file_is_no_blob():
-    with pytest.raises(FormatError, match="not a .llmc blob"):
+    with pytest.raises(FormatError, match=r"not a \.llmc blob"):
         llmcomp.decompress(b"")
 
 
@@ -119,7 +120,7 @@ def test_newer_versions_are_told_apart(blob):
             llmcomp.decompress(bytes(newer))
         assert value == 0x01 or isinstance(caught.value, VersionError)
     header = Header(0, b"\0\0", SCHEDULES[1]).pack()
-    with pytest.raises(VersionError, match="segment tag 0x07"):
+    with pytest.raises(VersionError, match=r"segment tag 0x07"):
         unpack(header + b"\x07" + bytes(20))
 
 

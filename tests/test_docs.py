@@ -1,4 +1,4 @@
-"""The README tells the truth: its examples run, its file map is the tree, its figures are measured."""
+"""The README tells the truth: examples run, the file map is the tree, figures are measured."""
 
 from __future__ import annotations
 

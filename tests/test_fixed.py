@@ -288,8 +288,8 @@ def test_snapping_costs_less_than_a_thousandth(name, real_text):
     assert bits(ours) == pytest.approx(bits(theirs), rel=1e-3)
     release = json.loads((directory / "release.json").read_text(encoding="utf-8"))
     held_out = release["held_out_bits_per_byte"]
-    for name in held_out["float"]:
-        assert held_out["snapped"][name] == pytest.approx(held_out["float"][name], rel=1e-3)
+    for text in held_out["float32"]:
+        assert held_out["snapped"][text] == pytest.approx(held_out["float32"][text], rel=1e-3)
 
 
 def test_masses_are_at_least_one_and_sum_exactly(tiny):

@@ -14,7 +14,7 @@ LAYERS = [
     "errors",
     "steps",
     "exact",
-    "trace",
+    "tracing",
     "coding",
     "decisions",
     "bill",

@@ -31,6 +31,7 @@ CHUNK_BYTES = 2000
 """System 000's chunks."""
 
 _REPEATS = 3
+_LANE_TOKENS = 256
 
 CORPUS = (
     ("enwik8, first 50,000 bytes", "bench/enwik6", 50_000),
@@ -125,8 +126,9 @@ def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> lis
     tokens = model.tokenizer.encode(data)
     found = []
     for n_lanes in lane_counts:
-        # as many tokens a lane as make the run a few seconds long
-        lanes = [tokens[part] for part in cut_evenly(min(len(tokens), 256 * n_lanes), n_lanes)]
+        # one window a lane, and as many tokens as make the run a few seconds long
+        used = min(len(tokens), min(_LANE_TOKENS, model.context_length) * n_lanes)
+        lanes = [tokens[part] for part in cut_evenly(used, n_lanes)]
         rows = np.stack([lane[: len(lanes[-1])] for lane in lanes])
         table = model.tokenizer.token_bytes
         encoded = run(encode(model, lanes, schedule))

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from llmcomp.evaluate import bench
 from llmcomp.models import ASSETS, load_model, resolve
@@ -34,13 +33,13 @@ def measurements() -> Mapping[str, Callable[[], str]]:
 
 
 def rewrite(text: str, render: Mapping[str, Callable[[], str]]) -> str:
-    """Replaces every figure of a document.
+    r"""Replaces every figure of a document.
 
     Raises:
         KeyError: if the document has a figure that nothing measures.
 
-    >>> rewrite("<!-- figure:x -->\\nold\\n<!-- /figure -->", {"x": lambda: "new"})
-    '<!-- figure:x -->\\nnew\\n<!-- /figure -->'
+    >>> rewrite("<!-- figure:x -->\nold\n<!-- /figure -->", {"x": lambda: "new"})
+    '<!-- figure:x -->\nnew\n<!-- /figure -->'
     """
     return _BLOCK.sub(lambda m: f"{m[1]}{render[m[2]]()}\n{m[3]}", text)
 
@@ -51,7 +50,7 @@ def _model() -> str:
     model = load_model(name)
     return (
         f"Measured with `{name}`, fingerprint `{model.fingerprint.hex()[:16]}`, "
-        f"{release['parameters']:,} parameters, {release['tokens_seen'] / 1e6:.0f} M training "
+        f"{release['n_parameters']:,} parameters, {release['tokens_seen'] / 1e6:.0f} M training "
         f"tokens on {release['device']}."
     )
 

@@ -24,8 +24,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +54,7 @@ EXACT_BITS = 53
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
 _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time
+_LANES_PER_CORE = 4  # fewer are not worth waking a thread for
 _ACTIVATION = 2.0**ACTIVATION_GRID
 _HEAD = 2.0**HEAD_GRID
 _SHARE = 2.0**SHARE_GRID
@@ -384,10 +389,35 @@ class FixedSession:
             q, k, v = runner._heads(layer, x, positions)
             self._keys[i, ..., at] = k.reshape(B, -1, s.head_dim)
             self._values[i, :, :, at] = v.reshape(B, -1, s.head_dim)
-            _attend_cached(q, self._keys[i], self._values[i], at + 1, runner._scale, mixed)
+            self._attend(i, q, mixed)
             x = runner._finish_layer(layer, x, mixed)
         self._position += 1
         return runner._logits(x)
+
+    def _attend(self, layer: int, q: Float64Array, mixed: Float64Array) -> None:
+        """Attends from every lane's newest token; lanes are spread over the processor's cores."""
+        seen, scale = self._position + 1, self._runner._scale
+        keys, values = self._keys[layer], self._values[layer]
+
+        def attend(part: slice) -> None:
+            _attend_cached(q[part], keys[part], values[part], seen, scale, mixed[part])
+
+        if len(q) < _LANES_PER_CORE * _cores():
+            attend(slice(None))
+            return
+        edges = [len(q) * core // _cores() for core in range(_cores() + 1)]
+        list(_pool().map(attend, [slice(a, b) for a, b in pairwise(edges)]))
+
+
+@lru_cache(maxsize=1)
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    """Threads for kernels, which let go of Python's lock; made when first needed."""
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="llmcomp")
 
 
 def _square_bits(width: int) -> int:
@@ -462,10 +492,11 @@ def _rotate(x, cos, sin, positions):  # type: ignore[no-untyped-def]
     for n in range(x.shape[0]):
         p = positions[n]
         for head in range(0, x.shape[1], 2 * half):
+            first, second = x[n, head : head + half], x[n, head + half : head + 2 * half]
             for j in range(half):
-                a, b = x[n, head + j], x[n, head + half + j]
-                x[n, head + j] = _to_head_grid(a * cos[p, j] - b * sin[p, j])
-                x[n, head + half + j] = _to_head_grid(b * cos[p, j] + a * sin[p, j])
+                a, b = first[j], second[j]
+                first[j] = _to_head_grid(a * cos[p, j] - b * sin[p, j])
+                second[j] = _to_head_grid(b * cos[p, j] + a * sin[p, j])
 
 
 @njit(cache=True, nogil=True)
@@ -497,12 +528,13 @@ def _divide(sums, totals, out):  # type: ignore[no-untyped-def]
 def _swiglu(hidden, out):  # type: ignore[no-untyped-def]
     width = out.shape[1]
     for n in range(out.shape[0]):
+        gates, ups, row = hidden[n, :width], hidden[n, width:], out[n]
         for j in range(width):
-            gate = hidden[n, j]
+            gate = gates[j]
             t = exp(max(-abs(gate), -700.0))
             silu = (gate if gate >= 0.0 else gate * t) / (1.0 + t)
-            y = np.rint(silu * hidden[n, width + j] * _ACTIVATION) / _ACTIVATION
-            out[n, j] = min(max(y, -GATED_LIMIT), GATED_LIMIT)
+            y = np.rint(silu * ups[j] * _ACTIVATION) / _ACTIVATION
+            row[j] = min(max(y, -GATED_LIMIT), GATED_LIMIT)
 
 
 @njit(cache=True, nogil=True)

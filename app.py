@@ -1,0 +1,14 @@
+"""The Space's entry point: builds the page and serves it."""
+
+import contextlib
+
+with contextlib.suppress(ModuleNotFoundError):
+    # On a GPU Space this must come before anything that touches CUDA; elsewhere it is optional.
+    import spaces  # noqa: F401
+
+from llmcomp.ui.layout import build_demo, launch_options
+
+demo = build_demo()
+
+if __name__ == "__main__":
+    demo.launch(**launch_options())

@@ -1,0 +1,1 @@
+"""The demo page: handlers and views know no gradio, only `layout` does."""

@@ -1,0 +1,340 @@
+"""What each button does, as generators of plain values.
+
+In: what a visitor typed, dropped or chose. Out: ``Working`` values while a job runs, then one
+result. Every expected failure is an `LLMCompError`. Knows nothing of gradio: the page in
+``layout`` turns these values into components.
+
+Generators, because only a generator can be stopped between two steps.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llmcomp import codec
+from llmcomp.errors import LLMCompError
+from llmcomp.evaluate import baselines
+from llmcomp.steps import Progress
+from llmcomp.tracing import Trace
+
+__all__ = [
+    "HERO",
+    "MAX_BLOB_BYTES",
+    "MAX_INPUT_BYTES",
+    "MODELS",
+    "PRESETS",
+    "Compression",
+    "Decoding",
+    "InputError",
+    "Working",
+    "compress",
+    "decompress",
+    "examples",
+    "finish",
+    "hero",
+    "stash",
+]
+
+HERO = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, potato."
+"""The sentence the page opens with: six expected words and one that is not."""
+
+MODELS = ("embedded", "nano")
+PRESETS = ("fast", "balanced", "small")
+
+MAX_INPUT_BYTES = 200_000
+"""A minute of work on the slowest machine the page is meant for."""
+
+MAX_BLOB_BYTES = 1 << 20
+
+_TOKENS_DRAWN = 2000  # one window of the view; more would make the message larger than 0.6 MB
+_SECONDS_BETWEEN_YIELDS = 0.1
+_EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+_NAME_LENGTH = 32
+_NOTHING_TO_DRAW = (
+    "The model did not help with these bytes, so they were stored by xz or as they are. "
+    "There is no interval to draw; the bill below still holds."
+)
+
+
+_T = TypeVar("_T")
+
+
+class InputError(LLMCompError):
+    """What was typed or dropped cannot be worked on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A job under way.
+
+    Attributes:
+        stage: ``encode``, ``verify`` or ``decode``.
+        done: bytes finished.
+        total: bytes in all.
+        elapsed_s: seconds since this stage began.
+    """
+
+    stage: str
+    done: int
+    total: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """A finished compression.
+
+    Attributes:
+        blob: the file.
+        name: a speaking name for it.
+        rows: (label, bits) of the bill; the bits add up to the file.
+        sizes: bytes under each compressor, ``raw`` and ``llmc`` among them.
+        message: the trace in the format ``view/1``, or a note when there is none.
+        checked: whether the model's work was decoded again and compared.
+        elapsed_s: seconds for everything.
+    """
+
+    blob: bytes
+    name: str
+    rows: tuple[tuple[str, float], ...]
+    sizes: Mapping[str, int]
+    message: Mapping[str, Any]
+    checked: bool
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """A finished decompression.
+
+    Attributes:
+        data: the restored bytes.
+        text: the same as text, or None when they are not UTF-8.
+        name: a speaking file name.
+        blob_bytes: size of the file it came from.
+        model: name of the model that decoded it.
+        elapsed_s: seconds for everything.
+    """
+
+    data: bytes
+    text: str | None
+    name: str
+    blob_bytes: int
+    model: str
+    elapsed_s: float
+
+
+def examples() -> dict[str, str]:
+    """Returns the sample texts by title, in the order of their file names."""
+    paths = sorted(_EXAMPLES.glob("*.txt")) if _EXAMPLES.is_dir() else []
+    # newline="" keeps every byte of a text as it is
+    return {_title(path): path.read_bytes().decode("utf-8") for path in paths}
+
+
+def _title(path: Path) -> str:
+    return re.sub(r"^\d+-", "", path.stem).replace("-", " ")
+
+
+def hero() -> Mapping[str, Any]:
+    """Compresses the opening sentence and returns its trace, marked as the hero.
+
+    Without a model the page still opens; then it says what is missing.
+    """
+    try:
+        result = finish(compress(HERO, None, MODELS[0], "balanced"))
+    except LLMCompError as error:
+        return {"v": "view/1", "n": 0, "note": f"The opening example is missing: {error}"}
+    return {**result.message, "hero": True}
+
+
+def finish(job: Iterator[Working | Compression]) -> Compression:
+    """Runs a compression to its end."""
+    for value in job:
+        if isinstance(value, Compression):
+            return value
+    raise RuntimeError("a compression ended without a result")
+
+
+def compress(
+    text: str, path: str | None, model: str, preset: str
+) -> Iterator[Working | Compression]:
+    """Compresses a text, or a file when there is one.
+
+    Args:
+        text: what stands in the text box.
+        path: an uploaded file, or None.
+        model: one of `MODELS`.
+        preset: one of `PRESETS`.
+
+    Yields:
+        ``Working`` values, then one ``Compression``.
+
+    Raises:
+        LLMCompError: if there is nothing to compress, or too much, or the coder says why not.
+    """
+    _require(model, MODELS)
+    _require(preset, PRESETS)
+    began = time.monotonic()
+    data = _input_bytes(text, path)
+    result = yield from _reporting(
+        codec.compressing(data, model=model, preset=preset, verify=True, trace=True)
+    )
+    sizes = {"raw": len(data), **baselines.sizes(data), "llmc": len(result.blob)}
+    yield Compression(
+        blob=result.blob,
+        name=f"{_speaking_name(text, path)}.llmc",
+        rows=tuple(result.bill.rows()),
+        sizes=sizes,
+        message=_message(result.trace, sizes, result.bill.notes),
+        checked=result.trace is not None,
+        elapsed_s=time.monotonic() - began,
+    )
+
+
+def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
+    """Decodes an uploaded ``.llmc`` file, or one pasted as base64.
+
+    Args:
+        path: the uploaded file, or None.
+        pasted: base64 of a blob; only read when there is no file.
+
+    Yields:
+        ``Working`` values, then one ``Decoding``.
+
+    Raises:
+        LLMCompError: if there is no blob, or it is damaged, foreign or too large.
+    """
+    began = time.monotonic()
+    blob = _blob_bytes(path, pasted)
+    info = codec.get_info(blob)
+    if info.plain_bytes > MAX_INPUT_BYTES:
+        raise InputError(
+            f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
+            f"{MAX_INPUT_BYTES:,}: use the command line for more"
+        )
+    result = yield from _reporting(codec.decompressing(blob))
+    text = _as_text(result.data)
+    stem = Path(path).stem if path else "decoded"
+    yield Decoding(
+        data=result.data,
+        text=text,
+        name=f"{stem}.{'bin' if text is None else 'txt'}",
+        blob_bytes=len(blob),
+        model=str(info.model),
+        elapsed_s=time.monotonic() - began,
+    )
+
+
+def stash(name: str, data: bytes) -> str:
+    """Writes bytes under a speaking name in a folder of their own and returns the path."""
+    path = Path(tempfile.mkdtemp(prefix="llmcomp-")) / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def _reporting(
+    job: Generator[Progress, None, _T],
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Working, None, _T]:
+    """Passes progress on, at most ten times a second, and returns what the job returns."""
+    stage, began, last = "", clock(), float("-inf")
+    try:
+        while True:
+            progress = next(job)
+            now = clock()
+            if progress.stage != stage:
+                stage, began, last = progress.stage, now, float("-inf")
+            if now - last >= _SECONDS_BETWEEN_YIELDS:
+                last = now
+                yield Working(stage, progress.done, progress.total, now - began)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    finally:
+        job.close()
+
+
+def _require(value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{value!r} is not a choice here; choose one of {', '.join(known)}")
+
+
+def _input_bytes(text: str, path: str | None) -> bytes:
+    data = Path(path).read_bytes() if path else _encoded(text)
+    if not data:
+        raise InputError("nothing to compress yet: type some text or drop a file")
+    if len(data) > MAX_INPUT_BYTES:
+        raise InputError(
+            f"{len(data):,} bytes are too many for this page, which takes at most "
+            f"{MAX_INPUT_BYTES:,}: use the command line for more"
+        )
+    return data
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return (text or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text holds half a character at position {error.start}: remove it, "
+            "or drop the text as a file"
+        ) from error
+
+
+def _blob_bytes(path: str | None, pasted: str) -> bytes:
+    blob = Path(path).read_bytes() if path else _from_base64(pasted)
+    if len(blob) > MAX_BLOB_BYTES:
+        raise InputError(
+            f"the file has {len(blob):,} bytes; this page takes at most {MAX_BLOB_BYTES:,}"
+        )
+    return blob
+
+
+def _from_base64(pasted: str) -> bytes:
+    compact = "".join((pasted or "").split())
+    if not compact:
+        raise InputError("nothing to decode yet: drop a .llmc file or paste one as base64")
+    try:
+        return base64.b64decode(compact, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(
+            "this is not base64: paste the text copied under a compressed file, "
+            "or drop the .llmc file itself"
+        ) from error
+
+
+def _message(
+    trace: Trace | None, sizes: Mapping[str, int], notes: Sequence[str]
+) -> Mapping[str, Any]:
+    if trace is None or not trace.lanes or not len(trace.lanes[0]):
+        parts = [_NOTHING_TO_DRAW, *notes]
+        return {"v": "view/1", "n": 0, "note": " ".join(parts), "sizes": dict(sizes)}
+    wire = trace.wire(lane=0, start=0, count=_TOKENS_DRAWN)
+    note = " ".join([*notes, *_lanes_notes(len(trace.lanes))])
+    return {**wire, "sizes": dict(sizes), "note": note}
+
+
+def _lanes_notes(lanes: int) -> list[str]:
+    return [f"The text was cut into {lanes} lanes; the first is drawn."] if lanes > 1 else []
+
+
+def _as_text(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _speaking_name(text: str, path: str | None) -> str:
+    source = Path(path).name if path else text[: 4 * _NAME_LENGTH]
+    words = re.findall(r"[^\W_]+", source)
+    kept = "-".join(words)[:_NAME_LENGTH].strip("-")
+    return kept or "text"

@@ -1,0 +1,17 @@
+// The one way elements are made: text as text, never as markup.
+
+/** An element with a class, attributes and children; strings become text nodes. */
+export function make(tag, className, children = [], attributes = {}) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...[children].flat());
+  return element;
+}
+
+/** A button that takes part in no form. */
+export function button(className, text, name, act) {
+  const element = make("button", className, text, { type: "button", "aria-label": name });
+  element.addEventListener("click", act);
+  return element;
+}

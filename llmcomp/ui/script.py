@@ -1,0 +1,66 @@
+"""Joins the view's ES modules into one inline script.
+
+In: the files of ``js/``. Out: one ``<script>`` element for the head of the page, where it runs
+before any component mounts, under any root path, embedded or offline. Knows nothing of gradio.
+Joining is plain concatenation: names are unique across modules (a test holds that), so import and
+export lines can simply go.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+__all__ = ["MODULES", "head", "joined", "style"]
+
+_HERE = Path(__file__).parent
+
+MODULES = (
+    "wire",
+    "label",
+    "camera",
+    "scene",
+    "tape",
+    "ruler",
+    "play",
+    "keys",
+    "say",
+    "colours",
+    "dom",
+    "microscope",
+    "strip",
+    "card",
+    "table",
+    "status",
+    "view",
+    "page",
+)
+"""Order of the modules: each stands after everything that runs while it is loaded."""
+
+_IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+
+
+@cache
+def joined() -> str:
+    """Returns the modules as one script that leaves a single name, ``llmcomp``, behind."""
+    sources = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in MODULES)
+    bare = (_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", source))) for source in sources)
+    body = "\n".join(bare)
+    return (
+        f'(() => {{\n"use strict";\n{body}\n'
+        "window.llmcomp = { mountView, mountStatus };\nlistenToPage();\n})();\n"
+    )
+
+
+def head() -> str:
+    """Returns the element for the page's head."""
+    return f"<script>{joined()}</script>"
+
+
+@cache
+def style() -> str:
+    """Returns the style sheet of the page."""
+    return (_HERE / "css" / "app.css").read_text("utf-8")

@@ -1,0 +1,171 @@
+"""Results as things to show: status values, table rows, HTML of our own numbers.
+
+In: the plain values of ``handlers``. Out: dicts for the status line and HTML for the bill and the
+comparison. User text never enters an HTML string here; labels are escaped all the same. Knows
+nothing of gradio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from llmcomp.ui.handlers import Compression, Decoding, Working
+
+__all__ = [
+    "bill",
+    "decoded",
+    "failed",
+    "figures",
+    "finished",
+    "idle",
+    "race",
+    "settings_label",
+    "starting",
+    "stopped",
+    "working",
+]
+
+Status = dict[str, Any]
+
+_STAGES = {
+    "encode": "Encoding",
+    "verify": "Checking that it decodes",
+    "decode": "Decoding",
+}
+_NAMES = {"raw": "as it is", "llmc": "llmcomp", "ppmd": "PPMd"}
+_CHECKED = "Decoded again to check: the same bytes."
+_INVISIBLE = 5e-4  # in three decimals
+_SMALL = 0.05
+_LEAST_S = 0.5  # before that, a rate would be a guess
+
+
+def _status(text: str, state: str, percent: float | None = None) -> Status:
+    return {"text": text, "state": state, "percent": percent}
+
+
+def idle() -> Status:
+    """Returns the status line before anything was asked."""
+    return _status("", "idle")
+
+
+def starting() -> Status:
+    """Returns the status line between the click and the first step."""
+    return _status("Starting …", "busy")
+
+
+def stopped() -> Status:
+    """Returns the status line after Stop."""
+    return _status("Stopped. Nothing was written.", "idle")
+
+
+def failed(message: str) -> Status:
+    """Returns the status line of a job that ended with an error."""
+    return _status(message, "error")
+
+
+def working(value: Working) -> Status:
+    """Returns the status line of a running job: stage, count, rate and time left."""
+    parts = [f"{_STAGES[value.stage]}: {value.done:,} of {value.total:,} bytes"]
+    if value.done and value.elapsed_s >= _LEAST_S:
+        rate = value.done / value.elapsed_s
+        parts.append(f"{rate:,.0f} bytes/s")
+        parts.append(f"about {_duration((value.total - value.done) / rate)} left")
+    percent = 100 * value.done / value.total if value.total else None
+    return _status(", ".join(parts), "busy", percent)
+
+
+def finished(result: Compression) -> Status:
+    """Returns the verdict on a compression: sizes, rate, and that it was decoded again."""
+    raw, size = result.sizes["raw"], result.sizes["llmc"]
+    text = (
+        f"{raw:,} bytes → {size:,} bytes: rate {size / raw:.3f}, {8 * size / raw:.2f} bits per "
+        f"byte, in {_duration(result.elapsed_s)}."
+    )
+    return _status(f"{text} {_CHECKED}" if result.checked else text, "done")
+
+
+def decoded(result: Decoding) -> Status:
+    """Returns the verdict on a decompression: what came out and what was checked."""
+    kind = "" if result.text is not None else " of binary data"
+    text = (
+        f"{result.blob_bytes:,} bytes → {len(result.data):,} bytes{kind} in "
+        f"{_duration(result.elapsed_s)}, model {result.model}. Both checks passed: the CRC-32 of "
+        "the file (nothing damaged) and the CRC-32 of the content (nothing decoded differently)."
+    )
+    return _status(text, "done")
+
+
+def settings_label(model: str, preset: str) -> str:
+    """Returns the label of the closed settings: what is chosen now.
+
+    >>> settings_label("embedded", "balanced")
+    'Settings: embedded model, balanced'
+    """
+    return f"Settings: {model} model, {preset}"
+
+
+def bill(rows: Sequence[tuple[str, float]]) -> str:
+    """Returns the bill as an HTML table; its last row is the sum of the others."""
+    total = sum(bits for _, bits in rows)
+    lines = [_bill_row(label, bits, total) for label, bits in rows if bits]
+    lines.append(
+        f'<tr class="total"><td>the file</td><td>{_number(total)}</td>'
+        f"<td>{_number(total / 8)}</td><td>100 %</td></tr>"
+    )
+    return (
+        "<h3>The bill: every bit of the file</h3><table><thead><tr><th>part</th><th>bits</th>"
+        f"<th>bytes</th><th>share</th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _bill_row(label: str, bits: float, total: float) -> str:
+    share = abs(round(100 * bits / total, 1)) if total else 0.0
+    return (
+        f"<tr><td>{escape(label)}</td><td>{_number(bits)}</td><td>{_number(bits / 8)}</td>"
+        f"<td>{share:.1f} %</td></tr>"
+    )
+
+
+def race(sizes: Mapping[str, int]) -> str:
+    """Returns the same bytes under every compressor as labelled bars, smallest first."""
+    largest = max(max(sizes.values()), 1)
+    lines = [
+        _race_row(name, size, largest) for name, size in sorted(sizes.items(), key=lambda s: s[1])
+    ]
+    return (
+        "<h3>The same bytes elsewhere</h3><table><thead><tr><th>compressor</th><th>bytes</th>"
+        f'<th class="bar"></th></tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        "<p>Whole files, headers included. The model is not in the file: whoever decodes has it, "
+        "as they have gzip.</p>"
+    )
+
+
+def _race_row(name: str, size: int, largest: int) -> str:
+    ours = ' class="ours"' if name == "llmc" else ""
+    return (
+        f"<tr{ours}><td>{escape(_NAMES.get(name, name))}</td><td>{size:,}</td>"
+        f'<td class="bar"><span style="width:{100 * size / largest:.1f}%"></span></td></tr>'
+    )
+
+
+def figures(result: Compression) -> str:
+    """Returns bill and comparison side by side."""
+    parts = (bill(result.rows), race(result.sizes))
+    return f'<div class="figures">{"".join(f"<section>{part}</section>" for part in parts)}</div>'
+
+
+def _number(value: float) -> str:
+    """Whole numbers plainly, others with as many decimals as are worth reading."""
+    if abs(value - round(value)) < _INVISIBLE:
+        return f"{round(value):,}"
+    return f"{value:,.1f}" if abs(value) >= _SMALL else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"

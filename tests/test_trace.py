@@ -1,0 +1,184 @@
+"""The trace is the coder's own: its bytes are the payload, its last interval holds the number."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmcomp
+from llmcomp import codec
+from llmcomp.coding.range_coder import STATE_BITS
+from llmcomp.container import unpack
+from llmcomp.steps import run
+
+TEXT = "The quick brown fox jumps. Съешь ещё булок. 春眠不觉晓\n".encode() * 4
+
+FIELDS = {
+    "id": "<u2",
+    "len": "u1",
+    "ideal": "<f4",
+    "cost": "<f4",
+    "ent": "<u2",
+    "rank": "<u2",
+    "lo": "<f8",
+    "r": "<f8",
+    "out": "<u4",
+    "low": "<u4",
+    "rng": "<u4",
+    "pend": "u1",
+    "car": "u1",
+    "tid": "<u2",
+    "tlo": "<f4",
+    "tr": "<f4",
+    "nd": "u1",
+    "dbin": "u1",
+    "dr": "<u2",
+    "dflag": "u1",
+    "dcut": "<u2",
+    "dict_id": "<u2",
+    "dict_len": "u1",
+}
+
+
+@pytest.fixture(scope="module")
+def traced(tiny):
+    return run(codec.compressing(TEXT, model=tiny, methods=("lm",), lanes=2, trace=True))
+
+
+def arrays(message: dict) -> dict[str, np.ndarray]:
+    return {f: np.frombuffer(base64.b64decode(message[f]), dtype) for f, dtype in FIELDS.items()}
+
+
+def test_the_trace_spells_the_payload(traced):
+    lanes = unpack(traced.blob).frames[0].segment.lanes
+    assert [t.payload for t in traced.trace.lanes] == [lane.payload for lane in lanes]
+    assert b"".join(t.text for t in traced.trace.lanes) == TEXT
+    for t in traced.trace.lanes:
+        # bytes before those that may still change are settled and stand in the payload already
+        for step in range(len(t)):
+            settled = int(t.out[step]) - int(t.pending[step])
+            later = t.payload.ljust(int(t.out[-1]) + 8, b"\0")
+            assert settled <= int(t.out[step])
+            assert later[: max(0, settled)] == t.payload.ljust(settled, b"\0")[: max(0, settled)]
+
+
+def test_the_number_lies_in_every_interval_on_its_way(traced):
+    """Exact fractions from the registers: each box holds the next one and the final number."""
+    for t in traced.trace.lanes:
+        point = Fraction(int.from_bytes(t.payload, "big"), 1 << (8 * len(t.payload)))
+        encoder_out = [int(v) for v in t.out]
+        for step in range(len(t)):
+            # the window begins 8 * out bits down; what precedes it are the payload's own digits,
+            # unless a later carry changed them
+            unit = Fraction(1, 1 << (8 * encoder_out[step] + STATE_BITS))
+            tail = (point / unit - int(t.low[step])) % (1 << STATE_BITS)
+            assert tail < int(t.width[step])
+
+
+def test_costs_follow_from_the_registers(traced):
+    bill = traced.bill
+    spent = sum(float(t.cost_bits.sum()) for t in traced.trace.lanes)
+    assert spent == pytest.approx(bill.ideal_bits + bill.coder_bits, rel=1e-6)
+    for t in traced.trace.lanes:
+        width = np.prod(t.share.astype(np.longdouble))
+        assert -float(np.log2(width)) == pytest.approx(float(t.cost_bits.sum()))
+        np.testing.assert_allclose(t.cost_bits, t.ideal_bits, atol=2e-4)
+
+
+def test_the_wire_carries_every_field(traced):
+    message = json.loads(json.dumps(traced.trace.wire(lane=1)))
+    t = traced.trace.lanes[1]
+    a = arrays(message)
+    assert message["v"] == "view/1"
+    assert (message["n"], message["lanes"], message["k"]) == (len(t), 2, 6)
+    assert base64.b64decode(message["text"]) == t.text
+    assert base64.b64decode(message["payload"]) == t.payload
+    assert a["id"].tolist() == t.ids.tolist()
+    np.testing.assert_array_equal(a["lo"], t.offset)
+    np.testing.assert_array_equal(a["r"], t.share)
+    assert len(a["tid"]) == len(a["tlo"]) == len(a["tr"]) == 6 * len(t)
+    assert len(a["dr"]) == len(a["dflag"]) == len(a["dcut"]) == int(a["nd"].sum())
+    words = dict(
+        zip(
+            a["dict_id"].tolist(),
+            _split(base64.b64decode(message["dict_bytes"]), a["dict_len"]),
+            strict=True,
+        )
+    )
+    assert b"".join(words[i] for i in a["id"].tolist()) == t.text
+    assert set(a["tid"].tolist()) | set(a["dcut"].tolist()) <= set(words)
+
+
+def _split(data: bytes, lengths: np.ndarray) -> list[bytes]:
+    edges = np.concatenate(([0], np.cumsum(lengths.astype(int))))
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def test_windows_of_the_wire_join_to_the_whole(traced):
+    whole = arrays(traced.trace.wire())
+    parts = [
+        arrays(traced.trace.wire(start=s, count=25)) for s in range(0, int(whole["nd"].size), 25)
+    ]
+    for field in ("id", "lo", "r", "cost", "dr", "dflag"):
+        joined = np.concatenate([p[field] for p in parts])
+        np.testing.assert_array_equal(joined, whole[field])
+
+
+def test_decisions_narrow_to_the_token(traced):
+    """The product of the questions' shares is the token's share; answers follow byte order."""
+    t = traced.trace.lanes[0]
+    table = traced.trace.token_bytes
+    first = 0
+    for step in range(len(t)):
+        asked = slice(first, first + int(t.n_decisions[step]))
+        assert float(np.prod(t.decision_share[asked])) == pytest.approx(float(t.share[step]))
+        for answer, pivot in zip(t.answers[asked], t.pivots[asked], strict=True):
+            assert (table[int(t.ids[step])] >= table[int(pivot)]) == bool(answer)
+        first = asked.stop
+
+
+def test_candidates_come_from_the_coders_tables(traced):
+    for t in traced.trace.lanes:
+        shares = t.candidate_share
+        assert (np.diff(shares, axis=1) <= 1e-6).all(), "candidates are sorted"
+        assert (t.candidate_offset >= 0).all()
+        assert (t.candidate_offset + shares <= 1 + 1e-9).all()
+        for step in range(len(t)):
+            rank = int(t.ranks[step])
+            if rank < 6 and int(t.candidates[step, rank]) == int(t.ids[step]):
+                assert float(shares[step, rank]) == pytest.approx(float(t.share[step]), rel=1e-5)
+                assert float(t.candidate_offset[step, rank]) == pytest.approx(
+                    float(t.offset[step]), abs=1e-6
+                )
+        assert (t.entropy_bits >= 0).all()
+        assert (t.entropy_bits <= np.log2(len(traced.trace.token_bytes))).all()
+
+
+def test_decoding_gives_the_same_trace(traced, tiny):
+    again = run(codec.decompressing(traced.blob, model=tiny, trace=True)).trace
+    for ours, theirs in zip(traced.trace.lanes, again.lanes, strict=True):
+        np.testing.assert_array_equal(ours.offset, theirs.offset)
+        np.testing.assert_array_equal(ours.candidates, theirs.candidates)
+        assert ours.payload == theirs.payload
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_trace_is_what_compress_writes(tiny, data):
+    traced = llmcomp.trace(data, model=tiny)
+    blob = llmcomp.compress(data, model=tiny, methods=("lm",))
+    lanes = unpack(blob).frames[0].segment.lanes
+    assert [t.payload for t in traced.lanes] == [lane.payload for lane in lanes]
+
+
+def test_nothing_to_trace_is_said(tiny):
+    with pytest.raises(ValueError, match="nothing to trace"):
+        llmcomp.trace(b"", model=tiny)
+    with pytest.raises(IndexError):
+        llmcomp.trace(b"abc", model=tiny).wire(lane=1)

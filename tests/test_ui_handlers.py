@@ -1,0 +1,216 @@
+"""Handlers and views without gradio: what buttons do, and how results are told."""
+
+import base64
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import llmcomp.models
+from llmcomp.errors import FormatError, LLMCompError
+from llmcomp.steps import Progress
+from llmcomp.ui import handlers, views
+
+TINY = Path(__file__).parent / "models" / "tiny"
+KNOWN = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 4
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the tests' model in the place of the shipped ones."""
+    for name in ("embedded-1", "nano-1"):
+        (tmp_path / name).symlink_to(TINY, target_is_directory=True)
+    monkeypatch.setattr(llmcomp.models, "ASSETS", tmp_path)
+
+
+def compressed(text: str, path: str | None = None) -> handlers.Compression:
+    return handlers.finish(handlers.compress(text, path, "embedded", "balanced"))
+
+
+def decoded(path: str | None, pasted: str = "") -> handlers.Decoding:
+    *_, last = handlers.decompress(path, pasted)
+    assert isinstance(last, handlers.Decoding)
+    return last
+
+
+def test_handlers_and_views_leave_gradio_alone() -> None:
+    code = "import sys, llmcomp.ui.views, llmcomp.ui.script; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_was_compressed_comes_back_from_file_and_from_base64() -> None:
+    result = compressed(KNOWN)
+    path = handlers.stash(result.name, result.blob)
+    assert Path(path).name == "The-quick-brown-fox-jumps-over-t.llmc"
+    assert decoded(path).text == KNOWN
+    pasted = base64.encodebytes(result.blob).decode()
+    assert decoded(None, pasted).data == KNOWN.encode()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_bill_adds_up_to_the_file_and_the_trace_to_its_payload() -> None:
+    result = compressed(KNOWN)
+    assert sum(bits for _, bits in result.rows) == pytest.approx(8 * len(result.blob), abs=1e-6)
+    assert result.sizes["llmc"] == len(result.blob)
+    assert result.sizes["raw"] == len(KNOWN)
+    assert {"gzip", "bz2", "xz", "zstd", "brotli", "ppmd"} <= set(result.sizes)
+    assert result.checked
+    assert base64.b64decode(result.message["payload"]) in result.blob
+    assert base64.b64decode(result.message["text"]) == KNOWN.encode()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_bytes_the_model_cannot_help_with_say_so(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.bin"
+    noise.write_bytes(os.urandom(500))
+    result = compressed("", str(noise))
+    assert result.name == "noise-bin.llmc"
+    assert "len" not in result.message
+    assert "did not help" in result.message["note"]
+    assert not result.checked
+    back = decoded(handlers.stash(result.name, result.blob))
+    assert back.text is None
+    assert back.name == "noise-bin.bin"
+    assert "binary" in views.decoded(back)["text"]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("text", ["\r\n\t\0 x", "\u202eabc\u2066", "👩‍👩‍👧 é", "a" * 3000])
+def test_hard_texts_come_back(text: str) -> None:
+    result = compressed(text)
+    assert decoded(handlers.stash(result.name, result.blob)).data == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "words"),
+    [
+        ("", "embedded", "nothing to compress"),
+        ("\ud800", "embedded", "half a character at position 0"),
+        ("x" * (handlers.MAX_INPUT_BYTES + 1), "embedded", "at most 200,000"),
+        ("x", "../../etc", "not a choice"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(text: str, model: str, words: str) -> None:
+    with pytest.raises(handlers.InputError, match=words):
+        list(handlers.compress(text, None, model, "balanced"))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_bad_files_are_refused_in_one_line() -> None:
+    blob = bytearray(compressed(KNOWN).blob)
+    blob[-20] ^= 4
+    for path, pasted in [
+        (None, ""),
+        (None, "not base64!"),
+        (None, "YWJj"),
+        (handlers.stash("x.llmc", bytes(blob)), ""),
+        (handlers.stash("x.llmc", bytes(blob[:-9])), ""),
+        (handlers.stash("x.llmc", b"L" * (handlers.MAX_BLOB_BYTES + 1)), ""),
+    ]:
+        with pytest.raises(LLMCompError) as caught:
+            list(handlers.decompress(path, pasted))
+        assert "\n" not in str(caught.value)
+
+
+def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    def endless(blob: bytes) -> Iterator[Progress]:
+        try:
+            for done in itertools.count():
+                yield Progress("decode", done, 100_000)
+        finally:
+            closed.append(True)
+
+    info = SimpleNamespace(plain_bytes=100_000, model="m")
+    fake = SimpleNamespace(get_info=lambda blob: info, decompressing=endless)
+    monkeypatch.setattr(handlers, "codec", fake)
+    job = handlers.decompress(None, "YWJj")
+    first, second = next(job), next(job)
+    assert isinstance(first, handlers.Working)
+    assert isinstance(second, handlers.Working)
+    assert second.done > first.done + 10, "a step of the job must not be a step of the page"
+    job.close()
+    assert closed == [True]
+
+
+def test_a_blob_too_large_to_decode_here_runs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = SimpleNamespace(plain_bytes=handlers.MAX_INPUT_BYTES + 1, model="m")
+    monkeypatch.setattr(handlers, "codec", SimpleNamespace(get_info=lambda blob: info))
+    with pytest.raises(handlers.InputError, match="command line"):
+        next(handlers.decompress(None, "YWJj"))
+
+
+def test_without_a_model_the_page_still_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llmcomp.models, "ASSETS", tmp_path)
+    assert "not installed" in handlers.hero()["note"]
+
+
+def test_the_hero_ends_with_a_surprise() -> None:
+    """The last word must cost more than the five before it together, or it is no hero."""
+    if not (llmcomp.models.ASSETS / "embedded-1").is_dir():
+        assert not os.environ.get("CI"), "CI must have the shipped model"
+        pytest.skip("the shipped model is not installed")
+    from array import array
+
+    message = handlers.hero()
+    lengths = base64.b64decode(message["len"])
+    costs = array("f", base64.b64decode(message["cost"]))
+    words = [0.0] * 7
+    at = 0
+    for length, cost in zip(lengths, costs, strict=True):
+        words[min(handlers.HERO.encode()[: at + 1].count(b" "), 6)] += cost
+        at += length
+    assert words[6] > sum(words[1:6])
+
+
+def test_examples_are_small_and_of_three_scripts() -> None:
+    texts = handlers.examples()
+    assert len(texts) >= 6
+    assert next(iter(texts.values())) == handlers.HERO
+    assert all(0 < len(text.encode()) < 4000 for text in texts.values())
+    assert any("Ѐ" <= letter <= "ӿ" for text in texts.values() for letter in text)
+    assert any("一" <= letter <= "鿿" for text in texts.values() for letter in text)
+
+
+def test_names_of_files_are_safe_and_speaking() -> None:
+    assert handlers._speaking_name("../../etc/passwd", None) == "etc-passwd"
+    assert handlers._speaking_name("Привет, мир!", None) == "Привет-мир"
+    assert handlers._speaking_name("<>|*?", None) == "text"
+    assert handlers._speaking_name("", "/uploads/alice 29.txt") == "alice-29-txt"
+
+
+def test_status_tells_stage_count_rate_and_time_left() -> None:
+    status = views.working(handlers.Working("encode", 500, 2000, 2.0))
+    assert status == {
+        "text": "Encoding: 500 of 2,000 bytes, 250 bytes/s, about 6 s left",
+        "state": "busy",
+        "percent": 25.0,
+    }
+    assert views.working(handlers.Working("verify", 0, 10, 0.0))["text"].endswith("0 of 10 bytes")
+
+
+def test_the_bill_shows_its_sum_and_no_foreign_markup() -> None:
+    shown = views.bill([("<b>header</b>", 88.0), ("text", 100.5), ("tail", 3.5), ("nothing", 0.0)])
+    assert "&lt;b&gt;header" in shown
+    assert "nothing" not in shown
+    assert "<td>192</td><td>24</td><td>100 %</td>" in shown
+
+
+def test_the_race_is_sorted_and_marks_ours() -> None:
+    shown = views.race({"raw": 100, "gzip": 60, "llmc": 40})
+    assert shown.index("llmcomp") < shown.index("gzip") < shown.index("as it is")
+    assert '<tr class="ours"><td>llmcomp</td><td>40</td>' in shown
+    assert "width:40.0%" in shown
+
+
+def test_an_error_status_is_the_error_itself() -> None:
+    assert views.failed(str(FormatError("no such thing")))["text"] == "no such thing"

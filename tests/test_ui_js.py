@@ -1,0 +1,86 @@
+"""The view's own modules: node's tests, and the joined script they become."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import llmcomp.models
+from llmcomp import codec
+from llmcomp.ui import script
+
+HERE = Path(__file__).parent
+MODULES = HERE.parent / "llmcomp" / "ui" / "js"
+BUDGET_BYTES = 90_000
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if not found:
+        assert not os.environ.get("CI"), "CI must have node"
+        pytest.skip("node is not installed")
+    return found
+
+
+def test_modules_hold_their_laws(node: str) -> None:
+    files = sorted(str(path) for path in (HERE / "js").glob("*.test.mjs"))
+    done = subprocess.run([node, "--test", *files], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_picture_is_the_coder(
+    node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "embedded-1").symlink_to(HERE / "models" / "tiny", target_is_directory=True)
+    monkeypatch.setattr(llmcomp.models, "ASSETS", tmp_path)
+    texts = ("The quick brown fox jumps over the lazy dog. " * 9, "a", "土豆\0\n" * 40, "z" * 500)
+    for text in texts:
+        message = json.dumps(codec.trace(text.encode()).wire())
+        checker = str(HERE / "js" / "check_trace.mjs")
+        done = subprocess.run([node, checker], input=message, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_joined_script_runs_and_leaves_two_functions(node: str) -> None:
+    stub = "const window = {}; const document = { addEventListener() {} };\n"
+    check = (
+        "if (Object.values(window.llmcomp).some((f) => typeof f !== 'function')) process.exit(3);"
+    )
+    source = stub + script.joined() + check
+    done = subprocess.run(
+        [node, "--input-type=commonjs", "-"], input=source, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_is_joined_after_what_it_imports() -> None:
+    assert {path.stem for path in MODULES.glob("*.js")} == set(script.MODULES)
+    for place, name in enumerate(script.MODULES):
+        source = (MODULES / f"{name}.js").read_text("utf-8")
+        imported = re.findall(r'^import .* from "\./(\w+)\.js";$', source, re.MULTILINE)
+        assert len(imported) == len(re.findall(r"^import ", source, re.MULTILINE)), name
+        assert set(imported) <= set(script.MODULES[:place]), name
+
+
+def test_names_are_unique_across_modules() -> None:
+    names: Counter[str] = Counter()
+    for name in script.MODULES:
+        source = (MODULES / f"{name}.js").read_text("utf-8")
+        names.update(
+            re.findall(r"^(?:export )?(?:const|function|class) (\w+)", source, re.MULTILINE)
+        )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_script_fits_its_budget_and_cannot_end_its_element_early() -> None:
+    joined = script.joined()
+    assert len(joined.encode()) <= BUDGET_BYTES
+    assert "</script" not in joined.lower()
+    assert "innerHTML" not in joined
+    assert not re.search(r"https?://", joined + script.style())
