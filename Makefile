@@ -48,8 +48,10 @@ figures: .stamps/runtime ## measure every figure of the README again and write i
 train-background: .stamps/runtime ## start or resume training the embedded model at lowest priority
 	$(PYTHON) -m llmcomp.train train --recipe embedded --background
 
-release-model: .stamps/runtime ## decay, export, snap and evaluate the embedded model
-	nice -n 5 $(PYTHON) -m llmcomp.train release --recipe embedded --out assets/embedded-1
+RELEASE ?= embedded-1
+release-model: .stamps/runtime ## decay, export, snap and evaluate a model: RELEASE=embedded-2
+	$(PYTHON) -m llmcomp.train release --recipe $(firstword $(subst -, ,$(RELEASE))) \
+	    --out assets/$(RELEASE) --pause $(RELEASE_FLAGS)
 	$(PYTHON) -m llmcomp.train card
 
 clean: ## remove the virtual environment and caches

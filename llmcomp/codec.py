@@ -80,13 +80,31 @@ class BlobInfo:
     segments: Sequence[tuple[str, int, int, int]]
 
 
-def compress(data: bytes, **options: object) -> bytes:
+def compress(
+    data: bytes,
+    *,
+    model: str | LanguageModel = "embedded",
+    preset: str = "balanced",
+    lanes: int | None = None,
+    lane_bytes: int | None = None,
+    verify: bool = True,
+    methods: Sequence[str] = METHODS,
+) -> bytes:
     """Compresses bytes in one go; see `compressing` for the options and errors.
 
     Returns:
         A .llmc blob.
     """
-    return run(compressing(data, **options)).blob  # type: ignore[arg-type]
+    steps = compressing(
+        data,
+        model=model,
+        preset=preset,
+        lanes=lanes,
+        lane_bytes=lane_bytes,
+        verify=verify,
+        methods=methods,
+    )
+    return run(steps).blob
 
 
 def decompress(blob: bytes, *, model: str | LanguageModel | None = None) -> bytes:
@@ -94,12 +112,33 @@ def decompress(blob: bytes, *, model: str | LanguageModel | None = None) -> byte
     return run(decompressing(blob, model=model)).data
 
 
-def trace(data: bytes, **options: object) -> Trace:
+def trace(
+    data: bytes,
+    *,
+    model: str | LanguageModel = "embedded",
+    preset: str = "balanced",
+    lanes: int | None = None,
+    lane_bytes: int | None = None,
+) -> Trace:
     """Compresses bytes with the model and returns what the coder did, first segment only.
 
-    Its lanes' payloads are the blob's. See `compressing` for the options.
+    Its lanes' payloads are those of the blob that ``methods=("lm",)`` gives. See `compressing`
+    for the options and errors.
+
+    Raises:
+        ValueError: also if the input is empty.
     """
-    found = run(compressing(data, trace=True, verify=False, methods=("lm",), **options)).trace  # type: ignore[arg-type]
+    steps = compressing(
+        data,
+        model=model,
+        preset=preset,
+        lanes=lanes,
+        lane_bytes=lane_bytes,
+        verify=False,
+        methods=("lm",),
+        trace=True,
+    )
+    found = run(steps).trace
     if found is None:
         raise ValueError("there is nothing to trace in an empty input")
     return found

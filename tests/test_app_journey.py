@@ -39,7 +39,7 @@ import llmcomp.models
 llmcomp.models.ASSETS = Path(sys.argv[1])
 from llmcomp import codec
 from llmcomp.ui import handlers
-handlers.HERO = sys.argv[3]
+handlers.HEROES = (sys.argv[3],)
 codec.compressing = functools.partial(codec.compressing, methods=("lm",))
 from llmcomp.ui.layout import build_demo, launch_options
 build_demo().launch(server_port=int(sys.argv[2]), quiet=True, **launch_options())

@@ -160,6 +160,29 @@ def test_instruction_sets_and_threads_change_nothing(setting, usual_digest):
     assert digest_in_subprocess(MODELS[-1], **SETTINGS[setting]) == usual_digest
 
 
+PLAIN_DIGEST = """
+import hashlib
+import numpy as np
+a = np.random.default_rng(0).normal(size=(300, 700))
+print(hashlib.sha256((a @ a.T).tobytes()).hexdigest())
+"""
+
+
+def test_the_settings_do_change_ordinary_arithmetic():
+    """Else the test above would prove nothing: off the grids, sums depend on the instructions."""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", PLAIN_DIGEST],
+            env={**os.environ, **SETTINGS[setting]},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for setting in ("baseline OpenBLAS", "Haswell OpenBLAS", "two threads")
+    }
+    assert len(digests) > 1
+
+
 TORCH_DIGEST = """
 import hashlib, sys
 import numpy as np, torch

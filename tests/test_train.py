@@ -410,10 +410,13 @@ def test_release_loads_in_transformers_and_is_on_the_grid(home: Path, kind: str)
     facts = make_release(
         recipe, out, assets=home / "assets", n_bytes=500, date="2026-01-02", say=quiet
     )
-    names = {"config.json", "model.safetensors", "release.json"}
+    names = {"config.json", "model.safetensors", "release.json", "unigram.bin"}
     assert {p.name for p in out.iterdir()} == names | (
         {"tokenizer.json"} if kind == "bpe" else set()
     )
+    unigram = np.fromfile(out / "unigram.bin", "<u2")
+    assert unigram.size == facts["config"]["vocab_size"]
+    assert unigram.max() > 10 * np.median(unigram)
     weights = load_file(out / "model.safetensors")
     for name, weight in weights.items():
         assert weight.dtype == np.float16, name

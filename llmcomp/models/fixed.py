@@ -24,12 +24,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +50,6 @@ EXACT_BITS = 53
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
 _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time
-_LANES_PER_CORE = 4  # fewer are not worth waking a thread for
 _ACTIVATION = 2.0**ACTIVATION_GRID
 _HEAD = 2.0**HEAD_GRID
 _SHARE = 2.0**SHARE_GRID
@@ -389,35 +384,10 @@ class FixedSession:
             q, k, v = runner._heads(layer, x, positions)
             self._keys[i, ..., at] = k.reshape(B, -1, s.head_dim)
             self._values[i, :, :, at] = v.reshape(B, -1, s.head_dim)
-            self._attend(i, q, mixed)
+            _attend_cached(q, self._keys[i], self._values[i], at + 1, runner._scale, mixed)
             x = runner._finish_layer(layer, x, mixed)
         self._position += 1
         return runner._logits(x)
-
-    def _attend(self, layer: int, q: Float64Array, mixed: Float64Array) -> None:
-        """Attends from every lane's newest token; lanes are spread over the processor's cores."""
-        seen, scale = self._position + 1, self._runner._scale
-        keys, values = self._keys[layer], self._values[layer]
-
-        def attend(part: slice) -> None:
-            _attend_cached(q[part], keys[part], values[part], seen, scale, mixed[part])
-
-        if len(q) < _LANES_PER_CORE * _cores():
-            attend(slice(None))
-            return
-        edges = [len(q) * core // _cores() for core in range(_cores() + 1)]
-        list(_pool().map(attend, [slice(a, b) for a, b in pairwise(edges)]))
-
-
-@lru_cache(maxsize=1)
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    """Threads for kernels, which let go of Python's lock; made when first needed."""
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="llmcomp")
 
 
 def _square_bits(width: int) -> int:

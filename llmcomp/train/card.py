@@ -19,7 +19,7 @@ SOURCES = (
     (
         "wiki_en",
         "English Wikipedia articles as plain text, article ids above 20,000",
-        "CC BY-SA 4.0",
+        "CC BY-SA",
         "Wikipedia contributors; WikiExtractor run published in jason-feng/wikiVisual",
     ),
     (
@@ -50,7 +50,7 @@ SOURCES = (
     (
         "zh",
         "classical Chinese texts; a sample of Chinese Wikipedia (last 1.9 MB)",
-        "MIT; CC BY-SA 4.0",
+        "MIT; CC BY-SA",
         "GitHub collections; Wikipedia contributors",
     ),
     (
@@ -59,7 +59,7 @@ SOURCES = (
         "public domain",
         "nltk_data",
     ),
-    ("us_speeches", "speeches of US presidents", "public domain", "nltk_data"),
+    ("us_speeches", "US speeches", "public domain", "nltk_data"),
 )
 
 INTRODUCTION = """\
@@ -77,7 +77,8 @@ never changes.
 LICENCE = """\
 ## Licence of the weights
 
-CC BY-SA 4.0. Part of the training text is CC BY-SA (Wikipedia, enwik8). Whether weights are an
+CC BY-SA 4.0. Part of the training text is CC BY-SA (Wikipedia, enwik8; version 3.0 of that licence
+lets adaptations go under a later version). Whether weights are an
 adaptation of their training text is not settled; offering them under the text's own terms is
 safe either way: whoever shares the weights or a modification of them names the sources in the
 table above and keeps the licence. The other sources (public domain, Apache-2.0, MIT, BSD) allow

@@ -14,6 +14,7 @@ import binascii
 import re
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from llmcomp.steps import Progress
 from llmcomp.tracing import Trace
 
 __all__ = [
-    "HERO",
+    "HEROES",
     "MAX_BLOB_BYTES",
     "MAX_INPUT_BYTES",
     "MODELS",
@@ -41,10 +42,17 @@ __all__ = [
     "finish",
     "hero",
     "stash",
+    "word_costs",
 ]
 
-HERO = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, potato."
-"""The sentence the page opens with: six expected words and one that is not."""
+HEROES = (
+    "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, potato.",
+    "It was the beginning of the potato.",
+)
+"""Sentences the page may open with: expected words and, at the end, one that is not.
+
+The second asks less of a model; the first that is a surprise to the shipped one is shown.
+"""
 
 MODELS = ("embedded", "nano")
 PRESETS = ("fast", "balanced", "small")
@@ -144,15 +152,38 @@ def _title(path: Path) -> str:
 
 
 def hero() -> Mapping[str, Any]:
-    """Compresses the opening sentence and returns its trace, marked as the hero.
+    """Compresses an opening sentence and returns its trace, marked as the hero.
 
     Without a model the page still opens; then it says what is missing.
     """
-    try:
-        result = finish(compress(HERO, None, MODELS[0], "balanced"))
-    except LLMCompError as error:
-        return {"v": "view/1", "n": 0, "note": f"The opening example is missing: {error}"}
-    return {**result.message, "hero": True}
+    message: Mapping[str, Any] = {}
+    for sentence in HEROES:
+        try:
+            message = finish(compress(sentence, None, MODELS[0], "balanced")).message
+        except LLMCompError as error:
+            return {"v": "view/1", "n": 0, "note": f"The opening example is missing: {error}"}
+        costs = word_costs(message)
+        if costs and costs[-1] > sum(costs[1:6]):
+            break
+    return {**message, "hero": True}
+
+
+def word_costs(message: Mapping[str, Any]) -> list[float]:
+    """Adds up a message's token costs by words, in bits; a word begins at its space.
+
+    Returns:
+        One cost a word, none for a message without a trace.
+    """
+    if "cost" not in message:
+        return []
+    text = base64.b64decode(message["text"])
+    lengths = base64.b64decode(message["len"])
+    costs = [0.0] * (text.count(b" ") + 1)
+    at = 0
+    for length, cost in zip(lengths, array("f", base64.b64decode(message["cost"])), strict=True):
+        costs[text[: at + 1].count(b" ")] += cost
+        at += length
+    return costs
 
 
 def finish(job: Iterator[Working | Compression]) -> Compression:

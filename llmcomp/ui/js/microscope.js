@@ -242,14 +242,15 @@ export class Microscope {
     const { context, colours } = this;
     const words = say.here(shorten(this.label(box.id), LONGEST_LABEL));
     const wide = this.measure(words, 13, 700) + 16;
-    const target = { x: Math.min(box.x, g.width - 12), y: clamp((box.y0 + box.y1) / 2, 2, g.height - 2) };
-    const x = Math.max(Math.min(target.x - wide - 40, g.width - wide - 60), g.x0 + 6);
+    // To the right, where no labels stand: they begin at the left edges of their boxes.
+    const target = { x: g.width - 16, y: clamp((box.y0 + box.y1) / 2, 2, g.height - 2) };
+    const x = Math.max(target.x - wide - 40, g.x0 + 6);
     const y = clamp(target.y + (target.y > g.height / 2 ? -40 : 40), g.top + 14, g.height - g.top - 14);
     context.strokeStyle = colours.word;
     context.lineWidth = 1.5;
     context.beginPath();
     context.moveTo(x + wide, y);
-    context.lineTo(Math.max(target.x, x + wide), target.y);
+    context.lineTo(target.x, target.y);
     context.stroke();
     this.fill(colours.paper, x, y - 13, wide, 26);
     context.strokeRect(x, y - 13, wide, 26);

@@ -147,7 +147,8 @@ class LinkedView {
   listen() {
     this.root.onkeydown = (event) => {
       const action = actionOf(event);
-      if (!action) return;
+      // Esc with nothing to close here belongs to the page: there it stops a running job.
+      if (!action || (action === "skip" && !this.canSkip())) return;
       event.preventDefault();
       event.stopPropagation();
       this.act(action);
@@ -249,6 +250,10 @@ class LinkedView {
   stepOrRestart() {
     if (this.player.f >= this.trace.count) this.jump(0);
     else this.step(1);
+  }
+
+  canSkip() {
+    return !this.helpBox.hidden || !this.table.hidden || this.player.moving;
   }
 
   skip() {
