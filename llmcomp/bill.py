@@ -22,7 +22,8 @@ class Bill:
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
         coder_bits: what the coder spent above that: integer probabilities and interval widths.
-        tail_bits: from the coder's last interval to whole bytes.
+        tail_bits: from the coder's last interval to whole bytes; below zero when bytes of zeros
+            at a payload's end could be left out.
         xz_bits: segments kept as xz.
         stored_bits: segments kept as they came.
         n_tokens: tokens the model coded.
@@ -50,7 +51,7 @@ class Bill:
             ("checksums", self.checksum_bits),
             ("text, ideal under the model", self.ideal_bits),
             ("coder above the ideal", self.coder_bits),
-            ("tail to whole bytes", self.tail_bits),
+            ("rounding to whole bytes", self.tail_bits),
             ("text kept as xz", self.xz_bits),
             ("text kept as it came", self.stored_bits),
         ]

@@ -43,7 +43,11 @@ _XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """A blob, where its bits went, and what the coder did if that was asked for."""
+    """A blob, where its bits went, and what the coder did if that was asked for.
+
+    The trace is of the model's work on the first segment, also where another method needed fewer
+    bytes and stands in the blob; None if the model did not work on it.
+    """
 
     blob: bytes
     bill: Bill
@@ -322,22 +326,22 @@ def _segment(
 ) -> Steps[tuple[Segment, Trace | None]]:
     """Keeps one segment by the method that needs least, and bills what the model coded."""
     others = _without_model(plain, plan.methods)
-    coded = None
-    if "lm" in plan.methods and plain and not _hopeless(plain, others):
-        coded = yield from _code(plain, start, total, model, schedule, plan)
-        best = min([coded.segment, *others], key=_framed_size)
-        if best is coded.segment and plan.verify:
-            good = yield from _verified(best, plain, start, total, model, schedule)
-            if not good:
-                bill.notes.append(
-                    f"the segment at byte {start} did not decode to itself and is kept as xz"
-                )
-                others, coded = _without_model(plain, ("xz",)), None
-    if coded is not None and best is coded.segment:
+    if "lm" not in plan.methods or not plain or _hopeless(plain, others):
+        # an empty input that was forced on the model has no other candidate
+        return min(others or _without_model(plain, ("stored",)), key=_framed_size), None
+    coded = yield from _code(plain, start, total, model, schedule, plan)
+    best = min([coded.segment, *others], key=_framed_size)
+    if best is coded.segment and plan.verify:
+        good = yield from _verified(best, plain, start, total, model, schedule)
+        if not good:
+            bill.notes.append(
+                f"the segment at byte {start} did not decode to itself and is kept as xz"
+            )
+            (best,) = _without_model(plain, ("xz",))
+            return best, None
+    if best is coded.segment:
         coded.bill(bill)
-        return best, coded.trace
-    # an empty input, or one that was forced on the model, may have no other candidate
-    return min(others or _without_model(plain, ("stored",)), key=_framed_size), None
+    return best, coded.trace
 
 
 def _without_model(plain: bytes, methods: Sequence[str]) -> list[Segment]:

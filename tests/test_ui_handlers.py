@@ -68,16 +68,28 @@ def test_the_bill_adds_up_to_the_file_and_the_trace_to_its_payload() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_bytes_the_model_cannot_help_with_say_so(tmp_path: Path) -> None:
     noise = tmp_path / "noise.bin"
-    noise.write_bytes(os.urandom(500))
+    noise.write_bytes(os.urandom(5000))
     result = compressed("", str(noise))
     assert result.name == "noise-bin.llmc"
     assert "len" not in result.message
-    assert "did not help" in result.message["note"]
+    assert "no interval to draw" in result.message["note"]
     assert not result.checked
     back = decoded(handlers.stash(result.name, result.blob))
     assert back.text is None
     assert back.name == "noise-bin.bin"
     assert "binary" in views.decoded(back)["text"]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [("ab" * 2000, "xz needs fewer bytes"), ("q", "holds the bytes as they are")],
+)
+def test_a_beaten_model_is_drawn_all_the_same(text: str, method: str) -> None:
+    result = compressed(text)
+    assert method in result.message["note"]
+    assert text.encode().startswith(base64.b64decode(result.message["text"]))  # the first lane
+    assert not result.checked
 
 
 @pytest.mark.usefixtures("tiny")

@@ -12,7 +12,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shutil
 import tempfile
+import threading
 import time
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -66,10 +68,15 @@ _TOKENS_DRAWN = 2000  # one window of the view; more would make the message larg
 _SECONDS_BETWEEN_YIELDS = 0.1
 _EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 _NAME_LENGTH = 32
+_KEPT_S = 3600.0
 _NOTHING_TO_DRAW = (
-    "The model did not help with these bytes, so they were stored by xz or as they are. "
+    "The model was not asked about these bytes: even xz cannot shrink them, so they are stored. "
     "There is no interval to draw; the bill below still holds."
 )
+_BEATEN = {
+    "xz": "xz needs fewer bytes here, so the file holds that; drawn is what the model would write.",
+    "stored": "The model would make this longer, so the file holds the bytes as they are.",
+}
 
 
 _T = TypeVar("_T")
@@ -219,13 +226,14 @@ def compress(
         codec.compressing(data, model=model, preset=preset, verify=True, trace=True)
     )
     sizes = {"raw": len(data), **baselines.sizes(data), "llmc": len(result.blob)}
+    method = codec.get_info(result.blob).segments[0][0]
     yield Compression(
         blob=result.blob,
         name=f"{_speaking_name(text, path)}.llmc",
         rows=tuple(result.bill.rows()),
         sizes=sizes,
-        message=_message(result.trace, sizes, result.bill.notes),
-        checked=result.trace is not None,
+        message=_message(result.trace, method, sizes, result.bill.notes),
+        checked=method == "lm",
         elapsed_s=time.monotonic() - began,
     )
 
@@ -265,9 +273,17 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
 
 
 def stash(name: str, data: bytes) -> str:
-    """Writes bytes under a speaking name in a folder of their own and returns the path."""
-    path = Path(tempfile.mkdtemp(prefix="llmcomp-")) / name
+    """Writes bytes under a speaking name in a folder of their own and returns the path.
+
+    The folder is deleted after an hour, as the page promises.
+    """
+    folder = tempfile.mkdtemp(prefix="llmcomp-")
+    path = Path(folder) / name
     path.write_bytes(data)
+    # the page copies what it serves and forgets its copy by itself
+    forget = threading.Timer(_KEPT_S, shutil.rmtree, (folder,), {"ignore_errors": True})
+    forget.daemon = True
+    forget.start()
     return str(path)
 
 
@@ -343,13 +359,14 @@ def _from_base64(pasted: str) -> bytes:
 
 
 def _message(
-    trace: Trace | None, sizes: Mapping[str, int], notes: Sequence[str]
+    trace: Trace | None, method: str, sizes: Mapping[str, int], notes: Sequence[str]
 ) -> Mapping[str, Any]:
     if trace is None or not trace.lanes or not len(trace.lanes[0]):
         parts = [_NOTHING_TO_DRAW, *notes]
         return {"v": "view/1", "n": 0, "note": " ".join(parts), "sizes": dict(sizes)}
     wire = trace.wire(lane=0, start=0, count=_TOKENS_DRAWN)
-    note = " ".join([*notes, *_lanes_notes(len(trace.lanes))])
+    beaten = [_BEATEN[method]] if method in _BEATEN else []
+    note = " ".join([*notes, *beaten, *_lanes_notes(len(trace.lanes))])
     return {**wire, "sizes": dict(sizes), "note": note}
 
 
