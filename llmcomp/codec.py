@@ -27,7 +27,7 @@ from llmcomp.container import (
     pack,
     unpack,
 )
-from llmcomp.errors import DamagedError, MismatchError, ModelError
+from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
 from llmcomp.lanes import EncodedLane, decode_lanes, encode, record
 from llmcomp.models import MODELS, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
@@ -475,6 +475,11 @@ def model_for(header: Header, model: str | LanguageModel | None) -> LanguageMode
             f"the blob was made with model {MODELS.get(header.model, header.model)} of fingerprint "
             f"{header.fingerprint.hex()}, but {chosen.name} here has "
             f"{chosen.fingerprint[:2].hex()}; decode with that model"
+        )
+    if header.schedule.window > chosen.context_length:
+        raise FormatError(
+            f"the blob's window of {header.schedule.window} tokens is longer than {chosen.name}'s "
+            f"context of {chosen.context_length}; the blob is damaged or foreign"
         )
     return chosen
 

@@ -12,7 +12,7 @@ that more follow), at most 10 bytes. A blob is a header and one or more segments
                [window, overlap]               2 varints, if schedule is 0
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
                                                bit 2 last, bit 3 several lanes, others 0
-               [n_lanes]                       varint >= 2, if bit 3
+               [n_lanes]                       varint, 2 to 4096, if bit 3
                plain_length                    varint, at most 2**20       } lm: this pair
                [payload_length]                varint, unless stored       } once a lane
                plain_crc                       4 bytes; CRC-32 of the segment's plain bytes

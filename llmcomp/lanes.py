@@ -22,6 +22,7 @@ from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
+_LANES_TOGETHER = 32  # their keys and values take some 13 MB each in the embedded model
 _ONE = float(1 << PROBABILITY_BITS)
 
 
@@ -84,6 +85,9 @@ def decode_lanes(
 ) -> Generator[int, None, list[Tokens]]:
     """Decodes lanes in lockstep through the cached pass.
 
+    At most 32 step at a time: their caches take memory, and in profile ``fixed`` it does not matter
+    to the numbers who steps beside whom.
+
     Args:
         model: the language model.
         lanes: payloads and the lengths they decode to.
@@ -99,21 +103,31 @@ def decode_lanes(
     Raises:
         MismatchError: if a lane's tokens run past its plain length.
     """
+    found: list[Tokens] = []
+    for first in range(0, len(lanes), _LANES_TOGETHER):
+        group = lanes[first : first + _LANES_TOGETHER]
+        found += yield from _decode_group(model, group, schedule, most_tokens)
+    return found
+
+
+def _decode_group(
+    model: LanguageModel, lanes: Sequence[Lane], schedule: Schedule, most_tokens: int | None
+) -> Generator[int, None, list[Tokens]]:
+    """Decodes lanes that step together; see `decode_lanes`."""
     decoders = LaneDecoders([lane.payload for lane in lanes])
     lengths = np.array([len(t) for t in model.tokenizer.token_bytes], np.int64)
     due = np.array([lane.plain_length for lane in lanes], np.int64)
     done, counts = np.zeros_like(due), np.zeros_like(due)
-    history = np.zeros((len(lanes), schedule.window), np.int64)
     # a token has at least one byte, so no lane has more tokens than bytes
     limit = int(due.max(initial=0)) if most_tokens is None else most_tokens
+    history = np.zeros((len(lanes), min(limit, schedule.window)), np.int64)
     for window in schedule.windows(limit):
         if not (done < due).any():
             break
         if window.stop > history.shape[1]:
             history = np.concatenate([history, np.zeros_like(history)], axis=1)
-        session, logits = model.begin(
-            _with_start(model, history[:, window.context_start : window.start])
-        )
+        rows = _with_start(model, history[:, window.context_start : window.start])
+        session, logits = model.begin(rows, window.stop - window.context_start)
         for at in range(window.start, window.stop):
             alive = done < due
             tokens = decode(model.tree, logits, decoders, alive)
@@ -124,8 +138,8 @@ def decode_lanes(
             if (done > due).any() and most_tokens is None:
                 lane = int(np.argmax(done > due))
                 raise MismatchError(
-                    f"lane {lane} decodes to more than its {due[lane]} bytes: this machine's "
-                    "model gives other numbers than the one that made the blob"
+                    f"a lane decodes to more than its {due[lane]} bytes: this machine's model "
+                    "gives other numbers than the one that made the blob"
                 )
             yield int(fresh.sum())
             if at + 1 == window.stop or not (done < due).any():

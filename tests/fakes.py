@@ -33,7 +33,7 @@ class FakeModel:
         for row, tokens in enumerate(rows):
             yield row, 0, self._table[tokens]
 
-    def begin(self, rows: np.ndarray) -> tuple[FakeSession, np.ndarray]:
+    def begin(self, rows: np.ndarray, room: int) -> tuple[FakeSession, np.ndarray]:
         session = FakeSession(self)
         return session, session.step(rows[:, -1])
 

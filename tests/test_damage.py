@@ -166,6 +166,34 @@ def test_schedules_can_be_spelt_out():
     assert blob.startswith(MAGIC)
 
 
+def test_a_window_beyond_the_models_context_is_refused_before_it_runs():
+    model = FakeModel()
+    header = Header(0, model.fingerprint[:2], Schedule(1 << 20, 5))
+    blob = pack(header, [Segment(Method.LM, [Lane(3, b"\x55")] * 4096, 0)])
+    with pytest.raises(FormatError, match="longer than fake's context of 64"):
+        llmcomp.decompress(blob, model=model)
+    assert model.calls == 0
+
+
+def test_a_thousand_lanes_do_not_take_a_thousand_caches():
+    """Lanes step in groups, so a blob cannot ask for memory in proportion to its lanes."""
+    model = FakeModel()
+    widest = 0
+    begin = model.begin
+
+    def watched(rows, room):
+        nonlocal widest
+        widest = max(widest, len(rows))
+        return begin(rows, room)
+
+    model.begin = watched
+    data = random.Random(2).randbytes(3_000)
+    blob = llmcomp.compress(data, model=model, methods=("lm",), lane_bytes=3)
+    assert len(unpack(blob).frames[0].segment.lanes) == 1_000
+    assert llmcomp.decompress(blob, model=model) == data
+    assert widest == 32
+
+
 def test_rehearsal_tells_the_outcomes_apart_and_never_hands_out_bytes(blob):
     model = FakeModel()
     outcomes = {}

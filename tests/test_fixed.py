@@ -48,7 +48,7 @@ def model(request) -> SnappedModel:
 def test_parallel_and_cached_passes_agree_to_the_bit(model):
     rows = some_rows(model, 3, 60)
     parallel = score(model, rows)
-    session, logits = model.begin(rows[:, :7])
+    session, logits = model.begin(rows[:, :7], 60)
     assert np.array_equal(logits, parallel[:, 6])
     for t in range(7, 60):
         assert np.array_equal(session.step(rows[:, t]), parallel[:, t]), t
@@ -60,7 +60,7 @@ def test_batch_shape_changes_nothing(model, batch):
     whole = score(model, rows)
     parts = [score(model, rows[i : i + batch]) for i in range(0, 32, batch)]
     assert np.array_equal(np.concatenate(parts), whole)
-    session, _ = model.begin(rows[:batch, :1])
+    session, _ = model.begin(rows[:batch, :1], 24)
     for t in range(1, 24):
         assert np.array_equal(session.step(rows[:batch, t]), whole[:batch, t])
 
@@ -116,7 +116,7 @@ digest = hashlib.sha256()
 for row, start, logits in model.score(rows):
     digest.update(logits.tobytes())
     digest.update(cumulative_masses(model.tree, logits).tobytes())
-session, logits = model.begin(rows[:, :1])
+session, logits = model.begin(rows[:, :1], 40)
 for t in range(1, 40):
     logits = session.step(rows[:, t])
 digest.update(logits.tobytes())
@@ -262,11 +262,13 @@ def test_other_architectures_are_refused(tmp_path):
 
 
 def test_a_full_context_says_so(tiny):
-    session, _ = tiny.begin(some_rows(tiny, 1, 64))
+    session, _ = tiny.begin(some_rows(tiny, 1, 64), 64)
     with pytest.raises(ValueError, match="full"):
         session.step(np.array([0]))
+    with pytest.raises(ValueError, match="room for 65 positions; wanted 3 to 64"):
+        tiny.begin(some_rows(tiny, 1, 3), 65)
     with pytest.raises(ValueError, match="a row has 65 tokens"):
-        tiny.begin(some_rows(tiny, 1, 65))
+        next(tiny.score(some_rows(tiny, 1, 65)))
 
 
 def test_exponential_is_right_and_the_same_in_numpy():

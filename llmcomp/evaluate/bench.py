@@ -241,7 +241,7 @@ def _bare_pass(model: LanguageModel, rows: Tokens) -> None:
 
 def _bare_loop(model: LanguageModel, rows: Tokens) -> None:
     """Steps through known tokens: what any decoder must do at least."""
-    session, _ = model.begin(np.full((len(rows), 1), model.start_token))
+    session, _ = model.begin(np.full((len(rows), 1), model.start_token), rows.shape[1])
     for t in range(rows.shape[1] - 1):
         session.step(rows[:, t])
 

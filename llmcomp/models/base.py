@@ -58,5 +58,13 @@ class LanguageModel(Protocol):
             ``start + i`` of that row.
         """
 
-    def begin(self, rows: Tokens) -> tuple[Session, Float64Array]:
-        """Starts a cached pass after given rows: int64[B, T] -> session, logits float64[B, V]."""
+    def begin(self, rows: Tokens, room: int) -> tuple[Session, Float64Array]:
+        """Starts a cached pass after given rows.
+
+        Args:
+            rows: int64[B, T], each beginning with the start token.
+            room: positions the session must hold in all, at least T.
+
+        Returns:
+            The session, and logits float64[B, V] of what follows the rows.
+        """

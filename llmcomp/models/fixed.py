@@ -277,10 +277,18 @@ class FixedRunner:
             for start in range(0, rows.shape[1], _LOGIT_BLOCK):
                 yield row, start, self._logits(hidden[row, start : start + _LOGIT_BLOCK])
 
-    def begin(self, rows: Tokens) -> tuple[FixedSession, Float64Array]:
-        """Starts a cached pass; see `llmcomp.models.base.LanguageModel.begin`."""
+    def begin(self, rows: Tokens, room: int) -> tuple[FixedSession, Float64Array]:
+        """Starts a cached pass; see `llmcomp.models.base.LanguageModel.begin`.
+
+        Raises:
+            ValueError: if the room is more than the context or less than the rows.
+        """
+        if not rows.shape[1] <= room <= self.shape.context_length:
+            raise ValueError(
+                f"room for {room} positions; wanted {rows.shape[1]} to {self.shape.context_length}"
+            )
         hidden, cache = self._forward(rows, keep=True)
-        session = FixedSession(self, len(rows), rows.shape[1], cache)
+        session = FixedSession(self, len(rows), rows.shape[1], room, cache)
         return session, self._logits(hidden[:, -1])
 
     def _logits(self, hidden: Float64Array) -> Float64Array:
@@ -353,16 +361,18 @@ class FixedSession:
         runner: FixedRunner,
         n_lanes: int,
         position: int,
+        room: int,
         cache: list[tuple[Float64Array, Float64Array]],
     ) -> None:
         self._runner = runner
         self._position = position
+        self._room = room
         s = runner.shape
         # Snapped keys and values fit float32 exactly and move half the memory. Keys lie with the
         # positions last, so that a loop over them runs along memory.
-        room = (s.n_layers, n_lanes, s.n_kv_heads)
-        self._keys = np.zeros((*room, s.head_dim, s.context_length), np.float32)
-        self._values = np.zeros((*room, s.context_length, s.head_dim), np.float32)
+        heads = (s.n_layers, n_lanes, s.n_kv_heads)
+        self._keys = np.zeros((*heads, s.head_dim, room), np.float32)
+        self._values = np.zeros((*heads, room, s.head_dim), np.float32)
         for i, (k, v) in enumerate(cache):
             self._keys[i, ..., :position] = k.transpose(0, 2, 3, 1)
             self._values[i, :, :, :position] = v.transpose(0, 2, 1, 3)
@@ -371,12 +381,12 @@ class FixedSession:
         """Feeds one token to each lane: int64[B] -> logits float64[B, V].
 
         Raises:
-            ValueError: when the context is full.
+            ValueError: when the session's room is full.
         """
         runner, s = self._runner, self._runner.shape
         at, B = self._position, len(tokens)
-        if at >= s.context_length:
-            raise ValueError(f"the context of {s.context_length} tokens is full; begin a new one")
+        if at >= self._room:
+            raise ValueError(f"the session's {self._room} positions are full; begin a new one")
         x = runner._embedding[tokens]
         positions = np.full(B, at)
         mixed = np.empty((B, s.n_heads * s.head_dim))
@@ -509,7 +519,7 @@ def _swiglu(hidden, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _attend_cached(q, keys, values, seen, scale, out):  # type: ignore[no-untyped-def]
-    """Attention of one new token a lane: q[B, H * d], keys[B, G, d, C], values[B, G, C, d]."""
+    """Attention of one new token a lane: q[B, H * d], keys[B, G, d, T], values[B, G, T, d]."""
     groups, d = keys.shape[1], keys.shape[2]
     heads = q.shape[1] // d
     scores = np.empty(seen)

@@ -67,9 +67,9 @@ class SnappedModel:
         """Runs rows in parallel."""
         return self.runner.score(rows)
 
-    def begin(self, rows: Tokens) -> tuple[Session, Float64Array]:
+    def begin(self, rows: Tokens, room: int) -> tuple[Session, Float64Array]:
         """Starts a cached pass."""
-        return self.runner.begin(rows)
+        return self.runner.begin(rows, room)
 
     def _digest(self, *files: Path) -> bytes:
         """SHA-256 of all that decoding depends on; names and descriptions do not count."""
