@@ -21,7 +21,7 @@ class Bill:
         lengths_bits: tags and lengths of segments and lanes.
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
-        coder_bits: what the coder spent above that: integer probabilities and interval widths.
+        coder_bits: what the coder spent above that: rounded probabilities and interval widths.
         tail_bits: from the coder's last interval to whole bytes; below zero when bytes of zeros
             at a payload's end could be left out.
         xz_bits: segments kept as xz.

@@ -11,12 +11,14 @@ functions only run it to its end.
 from __future__ import annotations
 
 import lzma
+import math
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from llmcomp.bill import Bill
 from llmcomp.container import (
+    MAX_LANES,
     SEGMENT_BYTES,
     VERSION,
     Container,
@@ -111,9 +113,11 @@ def compress(
     return run(steps).blob
 
 
-def decompress(blob: bytes, *, model: str | LanguageModel | None = None) -> bytes:
-    """Decompresses a blob; see `decompressing` for the errors."""
-    return run(decompressing(blob, model=model)).data
+def decompress(
+    blob: bytes, *, model: str | LanguageModel | None = None, max_bytes: int | None = None
+) -> bytes:
+    """Decompresses a blob in one go; see `decompressing` for the options and errors."""
+    return run(decompressing(blob, model=model, max_bytes=max_bytes)).data
 
 
 def trace(
@@ -168,7 +172,7 @@ def compressing(
         lanes: lanes of every segment, in place of the preset's choice.
         lane_bytes: cut lanes every so many bytes and tokenise each alone, as system 000 does.
         verify: decode every segment again through the cached path before it is written; one that
-            fails is kept as xz, and the bill says so.
+            fails is kept without the model, and the bill says so.
         methods: what may be used of ``lm``, ``xz`` and ``stored``; the smallest wins.
         trace: record the coder's steps in the first segment.
 
@@ -180,21 +184,27 @@ def compressing(
         ValueError: if an option has no such value.
         ModelError: if the model is not here.
     """
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"a bytes-like object is required, not {type(data).__name__!r}")
-    plan = _Plan.make(preset, lanes, lane_bytes, verify, methods, trace)
+    plain = _as_bytes(data)
+    plan = _Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
     loaded = load_model(model) if isinstance(model, str) else model
-    return _compressing(bytes(data), loaded, plan)
+    return _compressing(plain, loaded, plan)
 
 
 def decompressing(
-    blob: bytes, *, model: str | LanguageModel | None = None, trace: bool = False
+    blob: bytes,
+    *,
+    model: str | LanguageModel | None = None,
+    max_bytes: int | None = None,
+    trace: bool = False,
 ) -> Steps[Decompressed]:
     """Decompresses a blob, step by step.
 
     Args:
         blob: a whole .llmc blob.
         model: the model to use when the blob names none of the registry's.
+        max_bytes: refuse a blob that decodes to more. A few bytes may claim a mebibyte of likely
+            text, and decoding takes time in proportion to what is claimed: set this for blobs
+            from strangers.
         trace: record the coder's steps in the first segment, if a model coded it.
 
     Yields:
@@ -202,14 +212,19 @@ def decompressing(
 
     Raises:
         TypeError: if ``blob`` is not bytes.
-        FormatError: if it is not a .llmc blob, or of a newer format (`VersionError`).
+        FormatError: if it is not a .llmc blob, is of a newer format (`VersionError`), or decodes
+            to more than ``max_bytes``.
         DamagedError: if it is cut or a stored checksum fails; no model has run then.
         ModelError: if the model it names is not here.
         MismatchError: if the decoded bytes fail their checksum.
     """
-    if not isinstance(blob, bytes | bytearray | memoryview):
-        raise TypeError(f"a bytes-like object is required, not {type(blob).__name__!r}")
-    return _decompressing(unpack(bytes(blob)), model, trace)
+    parsed = unpack(_as_bytes(blob))
+    if max_bytes is not None and parsed.plain_length > max_bytes:
+        raise FormatError(
+            f"the blob decodes to {parsed.plain_length:,} bytes; at most {max_bytes:,} are allowed "
+            "here"
+        )
+    return _decompressing(parsed, model, trace)
 
 
 def get_info(blob: bytes) -> BlobInfo:
@@ -254,6 +269,7 @@ class _Plan:
     @classmethod
     def make(
         cls,
+        n_bytes: int,
         preset: str,
         lanes: int | None,
         lane_bytes: int | None,
@@ -268,6 +284,9 @@ class _Plan:
         for name, value in (("lanes", lanes), ("lane_bytes", lane_bytes)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; wanted at least 1")
+        cuts = math.ceil(min(n_bytes, SEGMENT_BYTES) / lane_bytes) if lane_bytes else lanes or 1
+        if cuts > MAX_LANES:
+            raise ValueError(f"{cuts} lanes in a segment; the format has at most {MAX_LANES}")
         if lanes is not None and lane_bytes is not None:
             raise ValueError("give lanes or lane_bytes, not both")
         return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace)
@@ -293,6 +312,7 @@ def _compressing(data: bytes, model: LanguageModel, plan: _Plan) -> Steps[Compre
         if start == 0:
             first_trace = found
     blob = pack(header, segments)
+    unpack(blob)  # what this release writes it also reads
     _finish_bill(bill, header, segments, blob)
     return Compressed(blob, bill, first_trace)
 
@@ -311,8 +331,8 @@ class _Coded:
         bill.n_tokens += self.n_tokens
         for lane in self.lanes:
             bill.ideal_bits += lane.ideal_bits
-            bill.coder_bits += lane.coded_bits - lane.ideal_bits
-            bill.tail_bits += 8 * len(lane.payload) - lane.coded_bits
+            bill.coder_bits += lane.spent_bits - lane.ideal_bits
+            bill.tail_bits += 8 * len(lane.payload) - lane.spent_bits
 
 
 def _segment(
@@ -335,10 +355,9 @@ def _segment(
         good = yield from _verified(best, plain, start, total, model, schedule)
         if not good:
             bill.notes.append(
-                f"the segment at byte {start} did not decode to itself and is kept as xz"
+                f"the segment at byte {start} did not decode to itself; the model is not used"
             )
-            (best,) = _without_model(plain, ("xz",))
-            return best, None
+            return min(others or _without_model(plain, ("xz",)), key=_framed_size), None
     if best is coded.segment:
         coded.bill(bill)
     return best, coded.trace
@@ -373,7 +392,9 @@ def _code(
     lanes = plan.cut(model, plain)
     texts = [model.tokenizer.decode(lane) for lane in lanes]
     if b"".join(texts) != plain:
-        raise AssertionError("the tokenizer's tokens do not join to the input")
+        raise ModelError(
+            f"the tokenizer of {model.name} loses bytes: its tokens do not join to them"
+        )
     n_tokens = sum(len(lane) for lane in lanes)
     recording = plan.trace and start == 0
     encoding = encode(model, lanes, schedule, trace=recording)
@@ -426,15 +447,23 @@ def _decompressing(
                 )
         else:
             plain = _plain_without_model(segment, index)
-        if zlib.crc32(plain) != segment.plain_crc or len(plain) != segment.plain_length:
-            raise MismatchError(
-                f"segment {index} decodes to other bytes: its plain CRC-32 fails although the blob "
-                "is intact; this machine's model gives other numbers than the one that made it"
-            )
+        _check_plain(segment, plain, index)
         parts.append(plain)
         done += len(plain)
         yield Progress("decode", done, total)
     return Decompressed(b"".join(parts), first_trace)
+
+
+def _check_plain(segment: Segment, plain: bytes, index: int) -> None:
+    """Holds decoded bytes against their length and CRC-32."""
+    if zlib.crc32(plain) == segment.plain_crc and len(plain) == segment.plain_length:
+        return
+    if segment.method is Method.LM:
+        raise MismatchError(
+            f"segment {index} decodes to other bytes: its plain CRC-32 fails although the blob is "
+            "intact; this machine's model gives other numbers than the one that made it"
+        )
+    raise DamagedError(f"segment {index} contradicts itself: its plain CRC-32 or length fails")
 
 
 def _decode_lm(
@@ -454,6 +483,15 @@ def _plain_without_model(segment: Segment, index: int) -> bytes:
         return decoder.decompress(lane.payload, max_length=lane.plain_length + 1)
     except lzma.LZMAError as error:
         raise DamagedError(f"segment {index}: its xz data are damaged ({error})") from None
+
+
+def _as_bytes(data: bytes) -> bytes:
+    """Takes any buffer, as `lzma` does; a str is a TypeError."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"a bytes-like object is required, not {kind!r}") from None
 
 
 def _xz(plain: bytes) -> bytes:

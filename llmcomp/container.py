@@ -1,7 +1,8 @@
 """The .llmc format, version 1. This docstring is its specification.
 
 All integers are little-endian; *varint* is LEB128 (seven bits a byte, low first, the top bit says
-that more follow), at most 10 bytes. A blob is a header and one or more segments::
+that more follow), at most 10 bytes and no longer than needed. A blob is a header and one or more
+segments::
 
     blob     = header segment+                 the last segment, and only it, has the flag "last"
     header   = "LLMC"                          4 bytes
@@ -9,7 +10,8 @@ that more follow), at most 10 bytes. A blob is a header and one or more segments
                model                           1 byte; registry number, 0 = a model given by hand
                fingerprint                     2 bytes; the first of the model's SHA-256
                steering << 4 | schedule        1 byte; steering 0 = none; schedule 0 = spelt out
-               [window, overlap]               2 varints, if schedule is 0
+               [window, overlap]               2 varints, if schedule is 0; 16 <= window and
+                                               4 * overlap <= 3 * window
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
                                                bit 2 last, bit 3 several lanes, others 0
                [n_lanes]                       varint, 2 to 4096, if bit 3
@@ -22,7 +24,8 @@ that more follow), at most 10 bytes. A blob is a header and one or more segments
 
 ``stored_crc`` is checked before any model runs, ``plain_crc`` after. xz payloads are raw LZMA2
 with preset 9's filter and a 1 MiB dictionary. A lane's tokens end when their bytes reach its
-plain length. Nothing may follow the last segment.
+plain length. A lane is empty only in an empty blob, whose one segment is stored or xz. Nothing may
+follow the last segment.
 
 Knows nothing of models: it moves bytes in and out of frames.
 """
@@ -44,7 +47,7 @@ SEGMENT_BYTES = 1 << 20
 """Most plain bytes in a segment."""
 
 MAX_LANES = 4096
-MAX_WINDOW = 1 << 20
+MIN_WINDOW, MAX_WINDOW = 16, 1 << 20
 
 _LAST, _LANES = 4, 8
 CRC_BYTES = 4
@@ -177,6 +180,8 @@ def unpack(blob: bytes, *, check: bool = True) -> Container:
     while not last:
         start = reader.at
         segment, payload, last = _read_segment(reader)
+        if segment.plain_length == 0 and (frames or not last):
+            raise FormatError(f"segment {len(frames)} is empty; only an empty blob has one such")
         body = blob[start : reader.at]
         if reader.take(CRC_BYTES) != _stored_crc(packed, len(frames), body) and check:
             raise DamagedError(
@@ -237,6 +242,8 @@ class _Reader:
             part = self.byte()
             value |= (part & 0x7F) << shift
             if part < 0x80:
+                if part == 0 and shift:
+                    raise FormatError(f"{name} is written longer than needed")
                 break
         else:
             raise FormatError(f"{name} runs over 10 bytes; the blob is damaged or foreign")
@@ -270,8 +277,12 @@ def _read_header(reader: _Reader) -> Header:
         return Header(model, fingerprint, SCHEDULES[number])
     window = reader.varint("the window", MAX_WINDOW)
     overlap = reader.varint("the overlap", MAX_WINDOW)
-    if overlap >= window:
-        raise FormatError(f"the overlap {overlap} is not below the window {window}")
+    # a blob must not be able to ask for many times the work that its text needs
+    if window < MIN_WINDOW or 4 * overlap > 3 * window:
+        raise FormatError(
+            f"window {window} with overlap {overlap}; the format wants a window of at least "
+            f"{MIN_WINDOW} and an overlap of at most three quarters of it"
+        )
     return Header(model, fingerprint, Schedule(window, overlap))
 
 
@@ -288,6 +299,8 @@ def _read_segment(reader: _Reader) -> tuple[Segment, int, bool]:
     room = SEGMENT_BYTES
     for _ in range(n_lanes):
         plain = reader.varint("a plain length", room)
+        if plain == 0 and method is Method.LM:
+            raise FormatError("a lane of an lm segment is empty")
         room -= plain
         stored = method is Method.STORED
         payload = plain if stored else reader.varint("a payload length", 1 << 32)

@@ -116,16 +116,16 @@ class Decisions:
     """What N tokens cost: their decisions, one after the other.
 
     Attributes:
-        p0: int64[K], probability of answer 0 in units of ``2**-24``.
+        p0: int32[K], probability of answer 0 in units of ``2**-24``.
         answers: uint8[K].
-        nodes: int64[K], the tree's node that asked.
+        nodes: uint16[K], the tree's node that asked.
         counts: int64[N], decisions of each token.
         ideal_bits: float64[N], ``-log2`` of each token's mass over the total.
     """
 
-    p0: IntArray
+    p0: npt.NDArray[np.int32]
     answers: npt.NDArray[np.uint8]
-    nodes: IntArray
+    nodes: npt.NDArray[np.uint16]
     counts: IntArray
     ideal_bits: Float64Array
 
@@ -139,8 +139,8 @@ def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.inte
         tokens: int[N], the ids to be coded.
     """
     n = len(tokens)
-    p0 = np.empty((n, tree.depth), np.int64)
-    nodes = np.empty((n, tree.depth), np.int64)
+    p0 = np.empty((n, tree.depth), np.int32)
+    nodes = np.empty((n, tree.depth), np.uint16)
     answers = np.empty((n, tree.depth), np.uint8)
     counts, ideal = np.empty(n, np.int64), np.empty(n, np.float64)
     leaves = tree.rank[np.asarray(tokens, np.int64)]

@@ -29,7 +29,7 @@ class VersionError(FormatError):
 
 
 class DamagedError(LLMCompError):
-    """The blob was cut, or a CRC-32 over what is stored fails; no model was run."""
+    """The blob was cut, a CRC-32 over what is stored fails, or xz data contradict themselves."""
 
 
 class MismatchError(LLMCompError):

@@ -12,18 +12,17 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, Registers, narrowing
+from llmcomp.coding.range_coder import Encoder, LaneDecoders, Registers, narrowing
 from llmcomp.container import Lane
 from llmcomp.decisions import Decisions, Survey, decide, decode, survey
 from llmcomp.errors import MismatchError
-from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.models.base import LanguageModel, Session, Tokens
 from llmcomp.schedule import Schedule, Window
 from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
-_LANES_TOGETHER = 32  # their keys and values take some 13 MB each in the embedded model
-_ONE = float(1 << PROBABILITY_BITS)
+_CACHED_POSITIONS = 20_480  # of all lanes that step together: 250 MB in the embedded model
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class EncodedLane:
 
     payload: bytes
     ideal_bits: float
-    coded_bits: float
+    spent_bits: float
     trace: LaneTrace | None
 
 
@@ -85,8 +84,8 @@ def decode_lanes(
 ) -> Generator[int, None, list[Tokens]]:
     """Decodes lanes in lockstep through the cached pass.
 
-    At most 32 step at a time: their caches take memory, and in profile ``fixed`` it does not matter
-    to the numbers who steps beside whom.
+    Only so many step together as their caches have room in memory; in profile ``fixed`` it does
+    not matter to the numbers who steps beside whom.
 
     Args:
         model: the language model.
@@ -104,8 +103,11 @@ def decode_lanes(
         MismatchError: if a lane's tokens run past its plain length.
     """
     found: list[Tokens] = []
-    for first in range(0, len(lanes), _LANES_TOGETHER):
-        group = lanes[first : first + _LANES_TOGETHER]
+    # a token has at least one byte, so no lane has more tokens than bytes
+    longest = max((lane.plain_length for lane in lanes), default=0)
+    together = max(1, _CACHED_POSITIONS // min(schedule.window, max(longest, 1)))
+    for first in range(0, len(lanes), together):
+        group = lanes[first : first + together]
         found += yield from _decode_group(model, group, schedule, most_tokens)
     return found
 
@@ -118,15 +120,16 @@ def _decode_group(
     lengths = np.array([len(t) for t in model.tokenizer.token_bytes], np.int64)
     due = np.array([lane.plain_length for lane in lanes], np.int64)
     done, counts = np.zeros_like(due), np.zeros_like(due)
-    # a token has at least one byte, so no lane has more tokens than bytes
     limit = int(due.max(initial=0)) if most_tokens is None else most_tokens
     history = np.zeros((len(lanes), min(limit, schedule.window)), np.int64)
+    session: Session | None = None
     for window in schedule.windows(limit):
         if not (done < due).any():
             break
         if window.stop > history.shape[1]:
             history = np.concatenate([history, np.zeros_like(history)], axis=1)
         rows = _with_start(model, history[:, window.context_start : window.start])
+        session = None  # lets go of the old window's cache before the new one is made
         session, logits = model.begin(rows, window.stop - window.context_start)
         for at in range(window.start, window.stop):
             alive = done < due
@@ -210,15 +213,15 @@ def _finish_lane(
     if not parts:
         return EncodedLane(encoder.finish(), 0.0, 0.0, None)
     decisions = _joined(parts)
-    kept = np.where(decisions.answers == 0, decisions.p0, _ONE - decisions.p0) / _ONE
-    ideal, coded = float(decisions.ideal_bits.sum()), float(-np.log2(kept).sum())
+    ideal = float(decisions.ideal_bits.sum())
     if not views:
         encoder.push(decisions.p0, decisions.answers)
-        return EncodedLane(encoder.finish(), ideal, coded, None)
+        spent = encoder.spent_bits
+        return EncodedLane(encoder.finish(), ideal, spent, None)
     registers = encoder.push_recorded(decisions.p0, decisions.answers)
-    payload = encoder.finish()
+    spent, payload = encoder.spent_bits, encoder.finish()
     trace = _trace(model, tokens, decisions, registers, views, payload)
-    return EncodedLane(payload, ideal, coded, trace)
+    return EncodedLane(payload, ideal, spent, trace)
 
 
 def _trace(

@@ -27,9 +27,10 @@ class Rehearsal:
     """What would happen to a blob with one bit flipped. Never its bytes.
 
     Attributes:
-        outcome: ``intact`` (no flip asked), ``envelope`` (header or lengths: refused at the
-            door), ``checksum`` (every word would be right, refused all the same), ``number``
-            (the number leads to other words) or ``spare`` (these digits did not matter).
+        outcome: ``intact`` (no flip asked), ``envelope`` (header, lengths, or bytes that no model
+            coded: refused at the door), ``checksum`` (every word would be right, refused all the
+            same), ``number`` (the number leads to other words) or ``spare`` (these digits did not
+            matter).
         verdict: the one line a user would read.
         trace: the path the damaged number takes, where there is one.
     """
@@ -72,7 +73,8 @@ def rehearse(
             continue
         found = _lane_at(frame, flip // 8)
         if found is None:
-            return Rehearsal("checksum", verdict, None)
+            payload = frame.payload <= flip // 8 < frame.stop - CRC_BYTES
+            return Rehearsal("envelope" if payload else "checksum", verdict, None)
         lane, start = found
         bent = bytes(damaged[start : start + len(lane.payload)])
         return _follow(intact, lane, bent, verdict, model, most_tokens)

@@ -14,7 +14,7 @@ place of its own: row position i of a window predicts token ``context_start + i`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -44,19 +44,18 @@ class Schedule:
         if not 0 <= self.overlap < self.window:
             raise ValueError(f"overlap is {self.overlap}; wanted 0 to {self.window - 1}")
 
-    def windows(self, n_tokens: int) -> list[Window]:
+    def windows(self, n_tokens: int) -> Iterator[Window]:
         """Covers ``n_tokens`` tokens without gap or repetition.
 
         >>> [(w.context_start, w.start, w.stop) for w in Schedule(4, 1).windows(9)]
         [(0, 0, 4), (3, 4, 7), (6, 7, 9)]
         """
-        found, start = [], 0
+        start = 0
         while start < n_tokens:
-            context_start = max(0, start - self.overlap) if start else 0
+            context_start = max(0, start - self.overlap)
             stop = min(n_tokens, context_start + self.window)
-            found.append(Window(context_start, start, stop))
+            yield Window(context_start, start, stop)
             start = stop
-        return found
 
 
 SCHEDULES = {

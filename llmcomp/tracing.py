@@ -111,14 +111,15 @@ class Trace:
             extra: further scalars: ``run``, ``bill``, ``sizes``, ``note``.
 
         Raises:
-            IndexError: if there is no such lane.
+            IndexError: if there is no such lane, or no such window in it.
         """
         t = self.lanes[lane]
+        if not 0 <= start <= len(t) or count < 0:
+            raise IndexError(f"tokens {start} to {start + count} of a lane of {len(t)}")
         here = slice(start, min(start + count, len(t)))
         edges = np.concatenate(([0], np.cumsum(t.n_decisions.astype(np.int64))))
         asked = slice(int(edges[here.start]), int(edges[here.stop]))
-        wide = len(self.token_bytes) > 1 << 16
-        id_type = "<u4" if wide else "<u2"
+        id_type = "<u2"  # profile fixed has at most 65,536 tokens
         mentioned = np.unique(
             np.concatenate([t.ids[here], t.candidates[here].reshape(-1), t.pivots[asked]])
         )
@@ -134,7 +135,7 @@ class Trace:
             "n": len(t),
             "k": CANDIDATES,
             "from": here.start,
-            "id_bytes": 4 if wide else 2,
+            "id_bytes": 2,
             "text": _base64(t.text),
             "payload": _base64(t.payload),
             "overview": _pack(_capped(t.cost_bits * 4.0, 255), "u1"),
@@ -155,7 +156,7 @@ class Trace:
             "tid": _pack(t.candidates[here], id_type),
             "tlo": _pack(t.candidate_offset[here], "<f4"),
             "tr": _pack(t.candidate_share[here], "<f4"),
-            "nd": _pack(t.n_decisions[here], "u1"),
+            "nd": _pack(_capped(t.n_decisions[here], 255), "u1"),
             "dbin": _pack(np.zeros_like(flags), "u1"),
             "dr": _pack(_capped(t.decision_share[asked] * 65536.0, 65535), "<u2"),
             "dflag": _pack(flags, "u1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import random
 import zlib
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import llmcomp
 from llmcomp import codec
 from llmcomp.container import Method, unpack
-from llmcomp.errors import MismatchError, ModelError
+from llmcomp.errors import FormatError, MismatchError, ModelError
 from llmcomp.schedule import Schedule
 from llmcomp.steps import run
 
@@ -156,6 +157,7 @@ def test_only_bytes_are_taken(wrong):
         ({"lanes": 0}, "at least 1"),
         ({"lane_bytes": -1}, "at least 1"),
         ({"lanes": 2, "lane_bytes": 9}, "not both"),
+        ({"lanes": 5000}, "5000 lanes in a segment; the format has at most 4096"),
     ],
 )
 def test_wrong_options_are_the_callers_mistake(options, message):
@@ -163,9 +165,26 @@ def test_wrong_options_are_the_callers_mistake(options, message):
         llmcomp.compress(b"x", model=FakeModel(), **options)
 
 
-def test_bytearray_and_memoryview_are_taken():
+def test_more_lanes_than_the_format_has_are_refused():
+    with pytest.raises(ValueError, match="5000 lanes in a segment"):
+        llmcomp.compress(b"ab" * 5000, model=FakeModel(), lane_bytes=2)
+    blob = llmcomp.compress(b"ab" * 4096, model=FakeModel(), lane_bytes=2, methods=("lm",))
+    assert llmcomp.decompress(blob, model=FakeModel()) == b"ab" * 4096
+
+
+def test_claims_can_be_capped():
     model = FakeModel()
-    for data in (bytearray(b"abc"), memoryview(b"abc")):
+    blob = llmcomp.compress(b"x" * 500, model=model, methods=("lm",), verify=False)
+    model.calls = 0
+    with pytest.raises(FormatError, match="decodes to 500 bytes; at most 499"):
+        llmcomp.decompress(blob, model=model, max_bytes=499)
+    assert model.calls == 0
+    assert llmcomp.decompress(blob, model=model, max_bytes=500) == b"x" * 500
+
+
+def test_any_buffer_is_taken():
+    model = FakeModel()
+    for data in (bytearray(b"abc"), memoryview(b"abc"), array.array("B", b"abc")):
         assert llmcomp.decompress(llmcomp.compress(data, model=model), model=model) == b"abc"
 
 
@@ -202,7 +221,7 @@ def test_windows_move_over_long_lanes(tiny, lane_count):
 @given(st.integers(1, 200), st.integers(1, 30), st.data())
 def test_windows_cover_every_token_once(n_tokens, window, data):
     overlap = data.draw(st.integers(0, window - 1))
-    windows = Schedule(window, overlap).windows(n_tokens)
+    windows = list(Schedule(window, overlap).windows(n_tokens))
     assert [t for w in windows for t in range(w.start, w.stop)] == list(range(n_tokens))
     for w in windows:
         assert w.stop - w.context_start <= window

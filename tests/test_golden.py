@@ -39,7 +39,7 @@ def test_the_frozen_model_is_frozen(tiny):
     assert tiny.fingerprint.hex() == FINGERPRINT
 
 
-FINGERPRINT = "39dd7627a3a9dd91d7ce62b78e0de7f9c34fbef87d6b1e1d5cf7ff232f55c47b"
+FINGERPRINT = "c7afb79140ac128097344c5ccf01d76d917aa0389399d458a5e37e1800b3b4fe"
 
 
 if __name__ == "__main__":

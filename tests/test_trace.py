@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -60,32 +59,38 @@ def test_the_trace_spells_the_payload(traced):
     lanes = unpack(traced.blob).frames[0].segment.lanes
     assert [t.payload for t in traced.trace.lanes] == [lane.payload for lane in lanes]
     assert b"".join(t.text for t in traced.trace.lanes) == TEXT
-    for t in traced.trace.lanes:
-        # bytes before those that may still change are settled and stand in the payload already
-        for step in range(len(t)):
-            settled = int(t.out[step]) - int(t.pending[step])
-            later = t.payload.ljust(int(t.out[-1]) + 8, b"\0")
-            assert settled <= int(t.out[step])
-            assert later[: max(0, settled)] == t.payload.ljust(settled, b"\0")[: max(0, settled)]
 
 
-def test_the_number_lies_in_every_interval_on_its_way(traced):
-    """Exact fractions from the registers: each box holds the next one and the final number."""
-    for t in traced.trace.lanes:
-        point = Fraction(int.from_bytes(t.payload, "big"), 1 << (8 * len(t.payload)))
-        encoder_out = [int(v) for v in t.out]
+def test_registers_and_waiting_bytes_spell_the_number(traced, tiny):
+    """At every step: bytes already out, then the window, is the interval; the number lies in it.
+
+    The bytes that left are the payload's own, unless a carry comes later. Then they are one less
+    than the payload's, and the carry runs through just the bytes said to be waiting.
+    """
+    more = llmcomp.trace(bytes(range(256)) * 3, model=tiny)
+    carried_later = 0
+    for t in [*traced.trace.lanes, *more.lanes]:
+        digits = t.payload.ljust(int(t.out[-1]) + STATE_BITS // 8, b"\0")
         for step in range(len(t)):
-            # the window begins 8 * out bits down; what precedes it are the payload's own digits,
-            # unless a later carry changed them
-            unit = Fraction(1, 1 << (8 * encoder_out[step] + STATE_BITS))
-            tail = (point / unit - int(t.low[step])) % (1 << STATE_BITS)
-            assert tail < int(t.width[step])
+            out, waiting = int(t.out[step]), int(t.pending[step])
+            shift = 8 * (len(digits) - out) - STATE_BITS
+            window = (int.from_bytes(digits, "big") >> shift) % (1 << STATE_BITS)
+            above = window - int(t.low[step])
+            if above < 0:  # a carry is still to come
+                carried_later += 1
+                above += 1 << STATE_BITS
+                assert waiting >= 1
+                # it turns the waiting bytes' ones into zeros and stops at the first of them
+                assert set(digits[out - waiting + 1 : out]) <= {0}
+                assert digits[out - waiting] != 0
+            assert 0 <= above < int(t.width[step])
+    assert carried_later > 0
 
 
 def test_costs_follow_from_the_registers(traced):
     bill = traced.bill
     spent = sum(float(t.cost_bits.sum()) for t in traced.trace.lanes)
-    assert spent == pytest.approx(bill.ideal_bits + bill.coder_bits, rel=1e-6)
+    assert spent == pytest.approx(bill.ideal_bits + bill.coder_bits, rel=1e-12)
     for t in traced.trace.lanes:
         width = np.prod(t.share.astype(np.longdouble))
         assert -float(np.log2(width)) == pytest.approx(float(t.cost_bits.sum()))
@@ -180,5 +185,8 @@ def test_trace_is_what_compress_writes(tiny, data):
 def test_nothing_to_trace_is_said(tiny):
     with pytest.raises(ValueError, match="nothing to trace"):
         llmcomp.trace(b"", model=tiny)
+    for window in ({"start": -1}, {"start": 99}, {"count": -1}):
+        with pytest.raises(IndexError, match="of a lane of"):
+            llmcomp.trace(b"abc", model=tiny).wire(**window)
     with pytest.raises(IndexError):
         llmcomp.trace(b"abc", model=tiny).wire(lane=1)

@@ -24,6 +24,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,7 @@ class Encoder:
             ValueError: after `finish`, or if a probability is 0 or 1.
         """
         self._make_room(p0)
-        _encode(self._state, self._buffer, p0.astype(np.int64), answers.astype(np.uint8))
+        _encode(self._state, self._buffer, p0.astype(np.int32), answers.astype(np.uint8))
 
     def push_recorded(
         self, p0: npt.NDArray[np.integer], answers: npt.NDArray[np.integer]
@@ -119,7 +120,7 @@ class Encoder:
         _encode_recorded(
             self._state,
             self._buffer,
-            p0.astype(np.int64),
+            p0.astype(np.int32),
             answers.astype(np.uint8),
             record.out,
             record.low,
@@ -130,6 +131,12 @@ class Encoder:
             record.offset,
         )
         return record
+
+    @property
+    def spent_bits(self) -> float:
+        """Bits spent so far: ``-log2`` of the interval's share of the line."""
+        _, width, count = (int(v) for v in self._state)
+        return 8.0 * count + STATE_BITS - math.log2(width)
 
     def finish(self) -> bytes:
         """Ends the lane with the fewest bytes that lie in the interval; zeros at the end go.
@@ -252,7 +259,7 @@ def decode_answer(state, data, start, stop, p0):  # type: ignore[no-untyped-def]
 def _encode_one(state, buffer, p0, answer):  # type: ignore[no-untyped-def]
     """Encodes one decision and returns 1 if a carry ran."""
     carried = 0
-    bound = (state[1] >> PROBABILITY_BITS) * p0
+    bound = (state[1] >> PROBABILITY_BITS) * np.int64(p0)
     if answer == 0:
         state[1] = bound
     else:
@@ -286,7 +293,7 @@ def _encode_recorded(  # type: ignore[no-untyped-def]
 ):
     for k in range(len(p0)):
         before = state[1]
-        bound = (before >> PROBABILITY_BITS) * p0[k]
+        bound = (before >> PROBABILITY_BITS) * np.int64(p0[k])
         kept = bound if answers[k] == 0 else before - bound
         share[k] = kept / before
         offset[k] = 0.0 if answers[k] == 0 else bound / before

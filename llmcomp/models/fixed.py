@@ -50,6 +50,7 @@ EXACT_BITS = 53
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
 _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time
+_PREFILL_TOKENS = 4096  # positions of a session's context that are run at a time
 _ACTIVATION = 2.0**ACTIVATION_GRID
 _HEAD = 2.0**HEAD_GRID
 _SHARE = 2.0**SHARE_GRID
@@ -88,6 +89,7 @@ class Shape:
             and not config.get("attention_bias")
             and not config.get("mlp_bias")
             and not config.get("use_sliding_window")
+            and not config.get("rope_scaling")
             and rope.get("rope_type", "default") == "default"
             and float(rope["rope_theta"]).is_integer()
         )
@@ -133,6 +135,7 @@ class FixedRunner:
 
     Attributes:
         shape: the model's sizes.
+        rotary: cosines and sines, each float64[context_length, head_dim // 2].
     """
 
     def __init__(self, shape: Shape, weights: dict[str, np.ndarray]) -> None:
@@ -148,8 +151,7 @@ class FixedRunner:
         """
         self.shape = shape
         self._weights = weights
-        cos, sin = rotary_tables(shape.context_length, shape.head_dim, shape.rope_theta)
-        self._cos, self._sin = cos, sin
+        self.rotary = rotary_tables(shape.context_length, shape.head_dim, shape.rope_theta)
         self._embedding = self._take("model.embed_tokens.weight", shape.vocab_size, shape.hidden)
         self._layers = [self._layer(i) for i in range(shape.n_layers)]
         self._norm = self._take("model.norm.weight", shape.hidden)
@@ -272,7 +274,7 @@ class FixedRunner:
 
     def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
         """Runs rows in parallel; see `llmcomp.models.base.LanguageModel.score`."""
-        hidden, _ = self._forward(rows, keep=False)
+        hidden = self._forward(rows)
         for row in range(len(rows)):
             for start in range(0, rows.shape[1], _LOGIT_BLOCK):
                 yield row, start, self._logits(hidden[row, start : start + _LOGIT_BLOCK])
@@ -287,25 +289,37 @@ class FixedRunner:
             raise ValueError(
                 f"room for {room} positions; wanted {rows.shape[1]} to {self.shape.context_length}"
             )
-        hidden, cache = self._forward(rows, keep=True)
-        session = FixedSession(self, len(rows), rows.shape[1], room, cache)
-        return session, self._logits(hidden[:, -1])
+        session = FixedSession(self, len(rows), rows.shape[1], room)
+        together = max(1, _PREFILL_TOKENS // rows.shape[1])
+        last = [
+            self._forward(rows[lane : lane + together], session, lane)[:, -1]
+            for lane in range(0, len(rows), together)
+        ]
+        return session, self._logits(np.concatenate(last))
 
     def _logits(self, hidden: Float64Array) -> Float64Array:
         logits: Float64Array = _normed(hidden, self._norm, self.shape.norm_eps) @ self._head
         return logits
 
     def _forward(
-        self, rows: Tokens, *, keep: bool
-    ) -> tuple[Float64Array, list[tuple[Float64Array, Float64Array]]]:
-        """Runs rows int64[B, T]: last residual stream float64[B, T, D], keys and values if kept."""
+        self, rows: Tokens, session: FixedSession | None = None, first_lane: int = 0
+    ) -> Float64Array:
+        """Runs rows in parallel, leaving keys and values in a session if one is given.
+
+        Args:
+            rows: int64[B, T].
+            session: where to leave them.
+            first_lane: the session's lane that the first row belongs to.
+
+        Returns:
+            The last residual stream, float64[B, T, D].
+        """
         s = self.shape
         B, T = rows.shape
         if not 0 < T <= s.context_length:
             raise ValueError(f"a row has {T} tokens; this model takes 1 to {s.context_length}")
         x = self._embedding[rows.reshape(-1)]
-        cache = []
-        for layer in self._layers:
+        for i, layer in enumerate(self._layers):
             q, k, v = self._heads(layer, x, np.tile(np.arange(T), B))
             q, k, v = (a.reshape(B, T, -1, s.head_dim) for a in (q, k, v))
             mixed = np.empty((B, T, s.n_heads, s.head_dim))
@@ -314,9 +328,9 @@ class FixedRunner:
                     g = h * s.n_kv_heads // s.n_heads
                     self._attend(q[b, :, h], k[b, :, g], v[b, :, g], mixed[b, :, h])
             x = self._finish_layer(layer, x, mixed.reshape(B * T, -1))
-            if keep:
-                cache.append((k, v))
-        return x.reshape(B, T, -1), cache
+            if session is not None:
+                session.fill(i, first_lane, k, v)
+        return x.reshape(B, T, -1)
 
     def _heads(
         self, layer: _Layer, x: Float64Array, positions: Tokens
@@ -333,7 +347,7 @@ class FixedRunner:
                 per_head = part.reshape(-1, s.head_dim)
                 per_head[:] = _normed(per_head, gain, s.norm_eps)
             _snap_heads(part)
-            _rotate(part, self._cos, self._sin, positions)
+            _rotate(part, *self.rotary, positions)
         _snap_heads(v)
         return q, k, v
 
@@ -356,14 +370,7 @@ class FixedRunner:
 class FixedSession:
     """A cached pass of B lanes at one common position."""
 
-    def __init__(
-        self,
-        runner: FixedRunner,
-        n_lanes: int,
-        position: int,
-        room: int,
-        cache: list[tuple[Float64Array, Float64Array]],
-    ) -> None:
+    def __init__(self, runner: FixedRunner, n_lanes: int, position: int, room: int) -> None:
         self._runner = runner
         self._position = position
         self._room = room
@@ -373,9 +380,12 @@ class FixedSession:
         heads = (s.n_layers, n_lanes, s.n_kv_heads)
         self._keys = np.zeros((*heads, s.head_dim, room), np.float32)
         self._values = np.zeros((*heads, room, s.head_dim), np.float32)
-        for i, (k, v) in enumerate(cache):
-            self._keys[i, ..., :position] = k.transpose(0, 2, 3, 1)
-            self._values[i, :, :, :position] = v.transpose(0, 2, 1, 3)
+
+    def fill(self, layer: int, first_lane: int, keys: Float64Array, values: Float64Array) -> None:
+        """Takes what a parallel pass found for some lanes: each float64[B, T, G, d]."""
+        lanes = slice(first_lane, first_lane + len(keys))
+        self._keys[layer, lanes, ..., : keys.shape[1]] = keys.transpose(0, 2, 3, 1)
+        self._values[layer, lanes, :, : keys.shape[1]] = values.transpose(0, 2, 1, 3)
 
     def step(self, tokens: Tokens) -> Float64Array:
         """Feeds one token to each lane: int64[B] -> logits float64[B, V].

@@ -55,13 +55,13 @@ def rotary_tables(length: int, head_dim: int, theta: int) -> tuple[Float64Array,
 
 
 def _turn(angle: Decimal) -> tuple[int, int]:
-    """Cosine and sine of an angle in [0, 1], in units of ``2**-128``, by Taylor's series."""
+    """Cosine and sine of an angle in (0, 1], in units of ``2**-128``, by Taylor's series."""
     sums, term, n = [Decimal(0), Decimal(0)], Decimal(1), 0
-    while abs(term) > Decimal("1e-50"):
-        sign = -1 if n % 4 >= 2 else 1
-        sums[n % 2] = _DECIMAL.add(sums[n % 2], sign * term)
+    # operators would round by the caller's context; only _DECIMAL's own methods may
+    while term > Decimal("1e-50"):
+        sums[n % 2] = _DECIMAL.add(sums[n % 2], term if n % 4 < 2 else term.copy_negate())
         n += 1
         term = _DECIMAL.divide(_DECIMAL.multiply(term, angle), Decimal(n))
     scale = Decimal(1 << _PLACES)
-    cos, sin = (int(_DECIMAL.multiply(s, scale).to_integral_value()) for s in sums)
+    cos, sin = (int(_DECIMAL.multiply(s, scale)) for s in sums)
     return cos, sin

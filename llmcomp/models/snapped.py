@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from llmcomp.decisions import DecisionTree
 from llmcomp.errors import ModelError
@@ -43,6 +44,15 @@ class SnappedModel:
         """
         self.name = name
         self.number = number
+        try:
+            self._load(directory)
+        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ModelError(
+                f"{directory} does not hold a whole model: {type(error).__name__}: {error}; "
+                "export it again with `python -m llmcomp.train release`"
+            ) from error
+
+    def _load(self, directory: Path) -> None:
         self.runner = FixedRunner.load(directory)
         self.context_length = self.runner.shape.context_length
         definition = directory / "tokenizer.json"
@@ -76,6 +86,8 @@ class SnappedModel:
         digest = hashlib.sha256()
         shape = asdict(self.runner.shape) | {"recipe": RECIPE}
         digest.update(json.dumps(shape, sort_keys=True).encode())
+        for table in self.runner.rotary:
+            digest.update(table.tobytes())
         for file in files:
             digest.update(file.read_bytes())
         for token in self.tokenizer.token_bytes:
