@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -67,6 +68,22 @@ def test_output_is_whole_or_absent_and_has_ordinary_permissions(file, monkeypatc
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(file.with_suffix(".txt.llmc").stat().st_mode) == 0o666 & ~umask
+
+
+def test_links_and_modes_survive_overwriting(file, tmp_path):
+    real, link = tmp_path / "real.llmc", tmp_path / "link.llmc"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    assert main(["compress", str(file), "--model", TINY, "-o", str(link), "-f"]) == 0
+    assert link.is_symlink()
+    assert real.read_bytes().startswith(b"LLMC")
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_devices_are_written_to_not_replaced(file):
+    assert main(["compress", str(file), "--model", TINY, "-o", os.devnull, "-f"]) == 0
+    assert not Path(os.devnull).is_file()
 
 
 @pytest.mark.parametrize(

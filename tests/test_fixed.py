@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import decimal
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 from llmcomp import exact
 from llmcomp.decisions import cumulative_masses
 from llmcomp.errors import ModelError
+from llmcomp.models import load_model
 from llmcomp.models.fixed import EXACT_BITS, FixedRunner
 from llmcomp.models.grid import snap_weights
 from llmcomp.models.rotary import rotary_tables
@@ -70,10 +74,10 @@ def test_plain_numpy_gives_the_same_integers():
     row = some_rows(model, 1, 40)
     expected = reference.logits(TINY, row[0].tolist())
     assert np.array_equal(score(model, row)[0], expected)
-    # a llama without QK-norm, untied, with grouped heads takes the other branches
 
 
 def test_plain_numpy_agrees_on_a_llama(tmp_path):
+    """Without QK-norm, untied, with grouped heads: the other branches."""
     directory = random_llama(tmp_path)
     runner = FixedRunner.load(directory)
     row = np.random.default_rng(0).integers(0, 64, (1, 30))
@@ -136,8 +140,6 @@ SETTINGS = {
 
 
 def digest_in_subprocess(directory: Path, **environment: str) -> str:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as cache:  # numba's cache is keyed by CPU, but make sure
         done = subprocess.run(
             [sys.executable, "-c", DIGEST, str(directory)],
@@ -181,6 +183,41 @@ def test_the_settings_do_change_ordinary_arithmetic():
         for setting in ("baseline OpenBLAS", "Haswell OpenBLAS", "two threads")
     }
     assert len(digests) > 1
+
+
+ASSEMBLY = """
+import numpy as np
+from pathlib import Path
+import sys
+from llmcomp import decisions
+from llmcomp.models import fixed
+from llmcomp.models.snapped import SnappedModel
+model = SnappedModel(Path(sys.argv[1]), name="m", number=0)
+rows = np.zeros((2, 9), np.int64)
+for _, _, logits in model.score(rows):
+    decisions.decide(model.tree, logits, rows[0])
+model.begin(rows[:, :2], 9)[0].step(rows[:, 2])
+kernels = [k for m in (fixed, decisions) for k in vars(m).values() if hasattr(k, "inspect_asm")]
+texts = [text for k in kernels for text in k.inspect_asm().values()]
+print(len(texts), sum("zmm" in t or "ymm" in t for t in texts), sum("fmadd" in t for t in texts))
+"""
+
+
+def test_numba_uses_vectors_but_never_fuses_a_multiply_with_an_add():
+    """The exponential is exact in no grid: one fused step in it and machines would differ."""
+    with tempfile.TemporaryDirectory() as cache:
+        setting = SETTINGS["numba for Haswell"]  # has fused instructions to offer
+        done = subprocess.run(
+            [sys.executable, "-c", ASSEMBLY, str(TINY)],
+            env={**os.environ, "NUMBA_CACHE_DIR": cache, **setting},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    compiled, vectorised, fused = map(int, done.stdout.split())
+    assert compiled >= 9
+    assert vectorised >= 5
+    assert fused == 0
 
 
 TORCH_DIGEST = """
@@ -284,6 +321,37 @@ def test_rotary_tables_are_the_rounded_cosines():
     for table, exact_values in ((cos, np.cos(angle)), (sin, np.sin(angle))):
         assert np.abs(table - exact_values).max() <= 2.0**-15 + 1e-12
     assert hashlib.sha256(cos.tobytes() + sin.tobytes()).hexdigest() == ROTARY_DIGEST
+
+
+def test_rotary_tables_ignore_the_callers_decimal_context():
+    with decimal.localcontext(prec=3, rounding=decimal.ROUND_UP):
+        fresh = rotary_tables.__wrapped__(64, 32, 10_000)
+    for ours, usual in zip(fresh, rotary_tables(64, 32, 10_000), strict=True):
+        assert np.array_equal(ours, usual)
+
+
+@pytest.mark.parametrize(
+    ("file", "contents"),
+    [
+        ("config.json", b"{"),
+        ("config.json", b'{"model_type": "qwen3", "hidden_act": "silu"}'),
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}"),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b'{"model": {"vocab": {"a": 0}}}'),
+        ("unigram.bin", b"\1\0"),
+        ("unigram.bin", None),
+        ("config.json", None),
+    ],
+)
+def test_broken_model_directories_give_one_line(tmp_path, file, contents):
+    directory = tmp_path / "broken"
+    shutil.copytree(TINY, directory)
+    (directory / file).unlink()
+    if contents is not None:
+        (directory / file).write_bytes(contents)
+    with pytest.raises(ModelError) as caught:
+        load_model(str(directory))
+    assert "\n" not in str(caught.value)
 
 
 ROTARY_DIGEST = "b76415da316562e641d7da9745af5334417b810d0b0004bd921abe3513b91e80"

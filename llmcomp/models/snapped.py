@@ -46,7 +46,7 @@ class SnappedModel:
         self.number = number
         try:
             self._load(directory)
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"{directory} does not hold a whole model: {type(error).__name__}: {error}; "
                 "export it again with `python -m llmcomp.train release`"
