@@ -22,7 +22,7 @@ from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
-_CACHED_POSITIONS = 20_480  # of all lanes that step together: 250 MB in the embedded model
+_CACHED_POSITIONS = 28_672  # of all lanes that step together: 360 MB in the embedded model
 
 
 @dataclass(frozen=True, slots=True)

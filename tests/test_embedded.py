@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
@@ -90,6 +92,27 @@ def test_anyone_can_load_the_models_with_transformers():
     for name in MODELS.values():
         model = AutoModelForCausalLM.from_pretrained(ROOT / "assets" / name)
         assert model.config.max_position_embeddings >= 1024
+
+
+FULL_GROUP = """
+import resource
+import numpy as np
+from llmcomp import lanes
+from llmcomp.models import load_model
+model = load_model("embedded")
+rows = np.random.default_rng(0).integers(0, 8192, (lanes._CACHED_POSITIONS // 1024, 769))
+model.begin(rows[:2, :2], 3)[0].step(rows[:2, 0])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model.begin(rows, 1024)[0].step(rows[:, 0])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_largest_group_of_lanes_stays_under_600_mb():
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_GROUP], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 600 * 1024  # KiB
 
 
 def test_registry_names_and_numbers():
