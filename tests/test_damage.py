@@ -271,6 +271,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.embedded
 def test_memory_stays_bounded_on_a_real_model():
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, "25"], capture_output=True, text=True, check=True
