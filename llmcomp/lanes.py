@@ -7,6 +7,7 @@ Encoding scores every (lane, window) in parallel; decoding steps all lanes at on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -17,12 +18,12 @@ from llmcomp.container import Lane
 from llmcomp.decisions import Decisions, Survey, decide, decode, survey
 from llmcomp.errors import MismatchError
 from llmcomp.models.base import LanguageModel, Session, Tokens
-from llmcomp.schedule import Schedule, Window
+from llmcomp.schedule import Schedule, Window, cut_evenly
 from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
-_CACHED_POSITIONS = 28_672  # of all lanes that step together: 360 MB in the embedded model
+_CACHED_POSITIONS = 32_768  # of all lanes that step together: 410 MB in the embedded model
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,8 @@ def decode_lanes(
     # a token has at least one byte, so no lane has more tokens than bytes
     longest = max((lane.plain_length for lane in lanes), default=0)
     together = max(1, _CACHED_POSITIONS // min(schedule.window, max(longest, 1)))
-    for first in range(0, len(lanes), together):
-        group = lanes[first : first + together]
-        found += yield from _decode_group(model, group, schedule, most_tokens)
+    for part in cut_evenly(len(lanes), math.ceil(len(lanes) / together)):
+        found += yield from _decode_group(model, lanes[part], schedule, most_tokens)
     return found
 
 

@@ -1,4 +1,4 @@
-"""``python -m llmcomp.evaluate.figures``: measures the README's figures again and writes them.
+"""``python -m llmcomp.evaluate.figures [NAME ...]``: measures the README's figures again and writes them.
 
 A figure is a block between ``<!-- figure:NAME -->`` and ``<!-- /figure -->``; whatever stands
 between is replaced by what its measurement prints. The command beside each block gives the same.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from llmcomp.evaluate import bench
@@ -33,15 +33,17 @@ def measurements() -> Mapping[str, Callable[[], str]]:
 
 
 def rewrite(text: str, render: Mapping[str, Callable[[], str]]) -> str:
-    r"""Replaces every figure of a document.
-
-    Raises:
-        KeyError: if the document has a figure that nothing measures.
+    r"""Replaces the figures of a document that are rendered here, and leaves the others.
 
     >>> rewrite("<!-- figure:x -->\nold\n<!-- /figure -->", {"x": lambda: "new"})
     '<!-- figure:x -->\nnew\n<!-- /figure -->'
     """
-    return _BLOCK.sub(lambda m: f"{m[1]}{render[m[2]]()}\n{m[3]}", text)
+
+    def block(match: re.Match[str]) -> str:
+        render_one = render.get(match[2])
+        return f"{match[1]}{render_one()}\n{match[3]}" if render_one else match[0]
+
+    return _BLOCK.sub(block, text)
 
 
 def _model() -> str:
@@ -55,12 +57,14 @@ def _model() -> str:
     )
 
 
-def main() -> None:
-    """Rewrites the README in place."""
+def main(names: Sequence[str]) -> None:
+    """Rewrites the README in place: the named figures, or all of them."""
+    known = measurements()
+    wanted = {name: known[name] for name in names or known}
     text = README.read_text(encoding="utf-8")
-    README.write_text(rewrite(text, measurements()), encoding="utf-8")
-    sys.stderr.write(f"wrote {README.name}\n")
+    README.write_text(rewrite(text, wanted), encoding="utf-8")
+    sys.stderr.write(f"wrote {', '.join(wanted)} to {README.name}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
