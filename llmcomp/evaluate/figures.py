@@ -1,4 +1,4 @@
-"""``python -m llmcomp.evaluate.figures [NAME ...]``: measures the README's figures again and writes them.
+"""``python -m llmcomp.evaluate.figures [NAME ...]`` measures the README's figures and writes them.
 
 A figure is a block between ``<!-- figure:NAME -->`` and ``<!-- /figure -->``; whatever stands
 between is replaced by what its measurement prints. The command beside each block gives the same.
