@@ -26,6 +26,7 @@ from llmcomp.train.evaluate import bits_per_byte, evaluate_model  # noqa: E402
 from llmcomp.train.forward import Forward  # noqa: E402
 from llmcomp.train.loop import build_model, train  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
+from llmcomp.train.overlap import overlap  # noqa: E402
 from llmcomp.train.recipe import Recipe, TrainError, load_recipe  # noqa: E402
 from llmcomp.train.release import load_release, make_release  # noqa: E402
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint  # noqa: E402
@@ -457,6 +458,18 @@ def test_lost_cache_starts_from_the_newest_release(
     lines.clear()
     train(other, assets=home / "assets", max_steps=1, say=lines.append)
     assert "started from fresh weights" in lines
+
+
+def test_overlap_finds_copies_and_only_copies(home: Path) -> None:
+    recipe = tiny(home)
+    with lzma.open(home / "train" / "wiki_en_1.txt.xz") as file:
+        copied = file.read()[100:2000]
+    (home / "val" / "copy.txt").write_bytes(copied)
+    (home / "val" / "fresh.txt").write_bytes(bytes(range(200)) * 9)
+    found = overlap(recipe)
+    assert found["copy"] == 100
+    assert found["fresh"] == 0
+    assert set(found) == {"copy", "fresh", "wiki_en", "code_py", "enwik8"}
 
 
 def test_release_without_a_run_is_refused(home: Path) -> None:

@@ -22,6 +22,7 @@ from llmcomp.train.data import data_dir
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.forward import Forward
 from llmcomp.train.loop import ASSETS, build_model, find_tokenizer, train
+from llmcomp.train.overlap import PIECE_BYTES, PIECES, overlap
 from llmcomp.train.recipe import TrainError, load_recipe
 from llmcomp.train.release import load_release, make_release
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--bytes", type=int, default=50_000, help="of each slice")
     sub.add_argument("--bench", action="store_true", help="bench/enwik6 too")
     sub.add_argument("--json", type=Path, help="also write the numbers there")
+
+    command("overlap", _overlap, "Count held-out pieces in the training text.", recipe=True)
 
     sub = command("card", _card, "Write MODEL_CARD.md from the releases.", recipe=False)
     sub.add_argument("--assets", type=Path, default=ASSETS, help="folder of the releases")
@@ -178,6 +181,13 @@ def _paused_training(name: str) -> Iterator[None]:
     finally:
         os.kill(holder, signal.SIGCONT)
         signal.signal(signal.SIGTERM, before)
+
+
+def _overlap(options: argparse.Namespace) -> None:
+    """Command ``overlap``."""
+    say(f"of {PIECES} random pieces of {PIECE_BYTES} bytes, in percent:")
+    for name, percent in overlap(load_recipe(options.recipe)).items():
+        say(f"{name:30}{percent:5}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

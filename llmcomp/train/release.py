@@ -29,6 +29,7 @@ from llmcomp.train.data import Say
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.forward import Forward
 from llmcomp.train.loop import Trainer, find_tokenizer
+from llmcomp.train.overlap import overlap
 from llmcomp.train.recipe import Recipe, TrainError
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
 from llmcomp.train.tokenizer import BpeTokenizer, ByteTokenizer, TextTokenizer
@@ -103,6 +104,7 @@ def make_release(
         "wall_hours": round(trainer.progress.wall_s / 3600, 3),
         "held_out_first_bytes": n_bytes,
         "held_out_bits_per_byte": {"float32": float_bits, "snapped": snapped_bits},
+        "overlap_percent": overlap(recipe),
         **_recipe_facts(trainer),
     }
     _export(trainer, facts, run, out)
