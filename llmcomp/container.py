@@ -141,7 +141,6 @@ class Container:
     """A parsed blob whose stored checksums hold."""
 
     header: Header
-    header_length: int
     frames: Sequence[Frame]
 
     @property
@@ -176,7 +175,6 @@ def unpack(blob: bytes, *, check: bool = True) -> Container:
     header = _read_header(reader)
     packed, last = blob[: reader.at], False
     frames: list[Frame] = []
-    header_length = reader.at
     while not last:
         start = reader.at
         segment, payload, last = _read_segment(reader)
@@ -194,7 +192,7 @@ def unpack(blob: bytes, *, check: bool = True) -> Container:
             f"{len(blob) - reader.at} bytes follow the end at byte {reader.at}; "
             "cut them off or get the file again"
         )
-    return Container(header, header_length, frames)
+    return Container(header, frames)
 
 
 def varint(value: int) -> bytes:
