@@ -18,6 +18,8 @@ class Bill:
         raw_bytes: plain bytes.
         total_bytes: the blob's bytes.
         header_bits: magic, version, model, schedule.
+        steering_bits: what stands in front of the text: a string, a seed, or how to read a prompt.
+        prompt_bits: a soft prompt's coded vector.
         lengths_bits: tags and lengths of segments and lanes.
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
@@ -33,6 +35,8 @@ class Bill:
     raw_bytes: int = 0
     total_bytes: int = 0
     header_bits: float = 0.0
+    steering_bits: float = 0.0
+    prompt_bits: float = 0.0
     lengths_bits: float = 0.0
     checksum_bits: float = 0.0
     ideal_bits: float = 0.0
@@ -47,6 +51,8 @@ class Bill:
         """Lists what was spent; the bits sum to ``8 * total_bytes``."""
         rows = [
             ("header", self.header_bits),
+            ("steering", self.steering_bits),
+            ("steering, coded prompt", self.prompt_bits),
             ("lengths", self.lengths_bits),
             ("checksums", self.checksum_bits),
             ("text, ideal under the model", self.ideal_bits),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 import tempfile
@@ -17,8 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llmcomp.errors import LLMCompError
+from llmcomp.models.base import LanguageModel
 from llmcomp.schedule import PRESETS
-from llmcomp.steps import Progress
+from llmcomp.steering.choices import parse, read_steer_file, train
+from llmcomp.steering.priors import PRIORS, HyperPrior, make_prior
+from llmcomp.steering.settings import LEVELS, Training
+from llmcomp.steering.soft_prompt import SUFFIX as STEER_SUFFIX
+from llmcomp.steering.soft_prompt import SoftPrompt
+from llmcomp.steps import Progress, run
 
 SUFFIX = ".llmc"
 
@@ -75,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="do not decode again before writing"
     )
     compress.add_argument("--json", action="store_true", help="print the bill as JSON")
+    compress.add_argument(
+        "--steer",
+        default="none",
+        metavar="HOW",
+        help="what stands in front of the text: none, text, text:STRING, random, "
+        "random:TOKENS[:SEED], trained, auto, or a .steer file",
+    )
+    _add_prior(compress)
+    _add_training(compress)
 
     decompress = command("decompress", _decompress, "turn a .llmc blob back into its bytes")
     decompress.add_argument("input", metavar="IN", help="a blob, or - for standard input")
@@ -84,6 +100,32 @@ def _parser() -> argparse.ArgumentParser:
     info = command("info", _info, "say what a blob holds, without a model")
     info.add_argument("input", metavar="IN")
     info.add_argument("--json", action="store_true")
+
+    steer = commands.add_parser("steer", help="train, show and measure soft prompts")
+    steering = steer.add_subparsers(required=True, metavar="COMMAND")
+
+    def steer_command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> Parser:
+        sub = steering.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        sub.add_argument("input", metavar="IN")
+        return sub
+
+    train = steer_command("train", _steer_train, "train a soft prompt on a text")
+    _add_output(train, "default: IN.steer")
+    train.add_argument("--model", default="embedded")
+    _add_training(train)
+    show = steer_command("show", _steer_show, "say what a .steer file holds and what it would cost")
+    show.add_argument("--json", action="store_true")
+    sweep = steer_command(
+        "sweep", _steer_sweep, "code a prompt under priors and levels, and the text under each"
+    )
+    sweep.add_argument("--model", default="embedded")
+    sweep.add_argument("--steer", metavar="FILE", help="a .steer file; trained on IN by default")
+    sweep.add_argument("--priors", default=",".join(PRIORS), help="default: %(default)s")
+    sweep.add_argument("--levels", default=",".join(map(str, LEVELS)), help="default: %(default)s")
+    sweep.add_argument("--figure", metavar="HTML", help="write the rate-distortion figure there")
+    sweep.add_argument("--json", action="store_true")
+    _add_training(sweep)
 
     bench = command("bench", _bench, "rates against the classical compressors")
     bench.add_argument("files", metavar="FILE", nargs="*", help="default: the documented corpus")
@@ -98,6 +140,67 @@ def _parser() -> argparse.ArgumentParser:
 Parser = argparse.ArgumentParser
 
 
+def _add_prior(parser: Parser) -> None:
+    group = parser.add_argument_group("hyper-prior of a trained prompt")
+    group.add_argument("--prior", default="gaussian", choices=sorted(PRIORS))
+    group.add_argument("--levels", type=int, default=256, help="of the quantiser; default 256")
+    group.add_argument("--sigma", type=float, help="gaussian: standard deviation; default 1")
+    group.add_argument("--range", type=float, help="gaussian, laplace: half width; default 5")
+    group.add_argument("--percentiles", metavar="A:B", help="empirical: range; default 1:99")
+    group.add_argument("--block", type=int, help="laplace: coordinates that share a scale")
+    group.add_argument(
+        "--published-bug",
+        action="store_true",
+        help="gaussian, empirical: system 000's half-bin error, four times the squared error",
+    )
+
+
+def _prior(options: argparse.Namespace) -> HyperPrior:
+    """Makes the hyper-prior; an option that it does not have is a ValueError."""
+    asked = {
+        "sigma": options.sigma,
+        "limit": options.range,
+        "percentiles": _pair(options.percentiles),
+        "block": options.block,
+        "published_bug": options.published_bug or None,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return make_prior(options.prior, levels=options.levels, **given)
+
+
+def _pair(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        lower, upper = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise ValueError(f"percentiles {text!r}; wanted two numbers, as 1:99") from None
+    return lower, upper
+
+
+def _add_training(parser: Parser) -> None:
+    usual = Training()
+    group = parser.add_argument_group("training of a soft prompt")
+    group.add_argument("--virtual-tokens", type=int, help=f"default {usual.n_virtual_tokens}")
+    group.add_argument("--epochs", type=int, help=f"default {usual.epochs}")
+    group.add_argument("--learning-rate", type=float, help=f"default {usual.learning_rate}")
+    group.add_argument("--seed", type=int, help=f"default {usual.seed}")
+    group.add_argument("--held-out", type=float, help=f"part only watched; {usual.held_out}")
+
+
+def _training(options: argparse.Namespace) -> Training | None:
+    """Makes the training's options; None if nothing differs from the usual."""
+    asked = {
+        "n_virtual_tokens": options.virtual_tokens,
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
+        "seed": options.seed,
+        "held_out": options.held_out,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Training(**given) if given else None
+
+
 def _add_output(parser: Parser, default: str) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help=f"a file, or -; {default}")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite OUT")
@@ -105,7 +208,6 @@ def _add_output(parser: Parser, default: str) -> None:
 
 def _compress(options: argparse.Namespace) -> None:
     from llmcomp.codec import compressing
-    from llmcomp.steps import run
 
     target = options.output or ("-" if options.input == "-" else options.input + SUFFIX)
     _refuse_overwriting(target, options)
@@ -114,6 +216,7 @@ def _compress(options: argparse.Namespace) -> None:
         data,
         model=options.model,
         preset=options.preset,
+        steer=parse(options.steer, training=_training(options), prior=_prior(options)),
         lanes=options.lanes,
         lane_bytes=options.lane_bytes,
         verify=not options.no_verify,
@@ -129,6 +232,9 @@ def _compress(options: argparse.Namespace) -> None:
         return
     for note in bill.notes:
         print(f"llmcomp: note: {note}", file=sys.stderr)
+    for words, size in result.tried:
+        chosen = " <- kept" if words == str(result.steering) else ""
+        print(f"  {size:>9,} bytes  {words}{chosen}", file=sys.stderr)
     print(
         f"{bill.raw_bytes:,} -> {bill.total_bytes:,} bytes, rate {bill.rate:.4f}, "
         f"{bill.bits_per_byte:.3f} bits per byte",
@@ -138,7 +244,6 @@ def _compress(options: argparse.Namespace) -> None:
 
 def _decompress(options: argparse.Namespace) -> None:
     from llmcomp.codec import decompressing
-    from llmcomp.steps import run
 
     target = options.output
     if not target and options.input == "-":
@@ -165,10 +270,88 @@ def _info(options: argparse.Namespace) -> None:
     print(f"format      version {info.version}, profile {info.profile}")
     print(f"model       {info.model}, fingerprint {info.fingerprint}")
     print(f"schedule    window {info.schedule.window}, overlap {info.schedule.overlap}")
+    print(f"steering    {info.steering}, {info.steering_bytes:,} bytes")
     print(f"plain       {info.plain_bytes:,} bytes")
     print(f"compressed  {info.total_bytes:,} bytes, rate {rate:.4f}")
     for index, (method, plain, payload, lanes) in enumerate(info.segments):
         print(f"segment {index:<3} {method}: {plain:,} -> {payload:,} bytes, {lanes} lane(s)")
+
+
+def _steer_train(options: argparse.Namespace) -> None:
+    from llmcomp.models import load_model
+
+    target = options.output or options.input + STEER_SUFFIX
+    _refuse_overwriting(target, options)
+    data = _read(options.input)
+    soft = _trained(load_model(options.model), data, options)
+    _write(target, soft.to_bytes())
+
+
+def _steer_show(options: argparse.Namespace) -> None:
+    soft = SoftPrompt.from_bytes(_read(options.input))
+    coded = [make_prior(name).encode(soft.vector) for name in PRIORS]
+    if options.json:
+        costs = {c.prior.name: {"bits": c.bits, "mse": c.mse} for c in coded}
+        about = {name: getattr(soft, name) for name in ("model", "fingerprint", "scale", "history")}
+        print(json.dumps(about | {"shape": list(soft.vector.shape), "priors": costs}))
+        return
+    n_virtual_tokens, width = soft.vector.shape
+    print(f"made for    {soft.model}, fingerprint {soft.fingerprint[:16]}")
+    print(f"vector      {n_virtual_tokens} virtual tokens x {width}, scale {soft.scale:g}")
+    deviation = math.sqrt(float(soft.vector.var()))
+    print(f"values      mean {soft.vector.mean():.4f}, standard deviation {deviation:.4f}")
+    for name, value in soft.history.items():
+        print(f"{name:<11} {json.dumps(value)}")
+    for c in coded:
+        print(
+            f"{c.prior.name:<11} {c.bits:,} bits, {c.bits_per_coordinate:.4f} a coordinate, "
+            f"MSE {c.mse:.3g}, at {c.prior.levels} levels"
+        )
+
+
+def _steer_sweep(options: argparse.Namespace) -> None:
+    from llmcomp.evaluate import steering
+    from llmcomp.models import load_model
+
+    try:
+        levels = [int(part) for part in options.levels.split(",")]
+    except ValueError:
+        raise ValueError(f"levels {options.levels!r}; wanted numbers, as 16,256") from None
+    model, data = load_model(options.model), _read(options.input)
+    if options.steer:
+        soft = read_steer_file(Path(options.steer))
+        soft.require(model)
+    else:
+        soft = _trained(model, data, options)
+    ways = steering.sweep_ways(soft, options.priors.split(","), levels)
+    job = steering.compare(data, model, ways, transductive=not options.steer)
+    with _progress_bar() as report:
+        rows = run(
+            job, lambda step: report(step) if report and isinstance(step, Progress) else None
+        )
+    if options.figure:
+        from llmcomp.evaluate.charts import rate_distortion
+
+        _write(options.figure, rate_distortion(rows).to_html().encode())
+    if options.json:
+        print(json.dumps([steering.as_json(row) for row in rows]))
+    else:
+        print(steering.table(rows))
+
+
+def _trained(model: LanguageModel, data: bytes, options: argparse.Namespace) -> SoftPrompt:
+    """Trains on a text with a progress bar; one line tells what came of it."""
+    with _progress_bar() as report:
+        soft = run(train(model, data, _training(options) or Training()), report)
+    if soft is None:
+        raise ValueError("there is nothing to train a prompt on: the text is empty")
+    facts = ", ".join(
+        f"{name.replace('_', ' ')} {soft.history[name]:.4f}"
+        for name in ("train", "held_out")
+        if name in soft.history
+    )
+    print(f"best epoch {soft.history['epochs_done']}: {facts} bits per byte", file=sys.stderr)
+    return soft
 
 
 def _bench(options: argparse.Namespace) -> None:

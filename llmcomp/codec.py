@@ -14,7 +14,7 @@ import lzma
 import math
 import zlib
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmcomp.bill import Bill
 from llmcomp.container import (
@@ -34,10 +34,17 @@ from llmcomp.lanes import EncodedLane, decode_lanes, encode, record
 from llmcomp.models import MODELS, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, Preset, Schedule, cut_bytes, cut_evenly
-from llmcomp.steps import Progress, Steps, relay, run
+from llmcomp.steering.choices import Choice, candidates, parse
+from llmcomp.steering.kinds import NoSteering, Steering, describe, read_record
+from llmcomp.steering.kinds import steer as steer_model
+from llmcomp.steering.soft_prompt import SoftPrompt
+from llmcomp.steps import Progress, Steps, relay, run, share
 from llmcomp.tracing import Trace
 
 METHODS = ("lm", "xz", "stored")
+
+Steer = str | Choice | SoftPrompt | None
+"""How to say what stands in front of a text; see `compressing`."""
 
 _PROBE_BYTES = 4096
 _XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES}]
@@ -47,13 +54,20 @@ _XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES
 class Compressed:
     """A blob, where its bits went, and what the coder did if that was asked for.
 
-    The trace is of the model's work on the first segment, also where another method needed fewer
-    bytes and stands in the blob; None if the model did not work on it.
+    Attributes:
+        blob: the file.
+        bill: its bits, by purpose.
+        trace: of the model's work on the first segment, also where another method needed fewer
+            bytes and stands in the blob; None if it was not asked for or the model did not work.
+        steering: what stands in front of the text.
+        tried: if there was a choice, every way of steering in words and its blob's bytes.
     """
 
     blob: bytes
     bill: Bill
     trace: Trace | None
+    steering: Steering
+    tried: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,8 @@ class BlobInfo:
     Attributes:
         model: registry name, or ``model <number>`` if unknown here.
         schedule: how lanes move their windows.
+        steering: what stands in front of every window, in words.
+        steering_bytes: what that takes of the blob.
         plain_bytes: what it decodes to.
         total_bytes: its own size.
         segments: method, plain bytes, payload bytes and lanes of each.
@@ -81,6 +97,8 @@ class BlobInfo:
     model: str
     fingerprint: str
     schedule: Schedule
+    steering: str
+    steering_bytes: int
     plain_bytes: int
     total_bytes: int
     segments: Sequence[tuple[str, int, int, int]]
@@ -91,6 +109,7 @@ def compress(
     *,
     model: str | LanguageModel = "embedded",
     preset: str = "balanced",
+    steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
     verify: bool = True,
@@ -105,6 +124,7 @@ def compress(
         data,
         model=model,
         preset=preset,
+        steer=steer,
         lanes=lanes,
         lane_bytes=lane_bytes,
         verify=verify,
@@ -125,6 +145,7 @@ def trace(
     *,
     model: str | LanguageModel = "embedded",
     preset: str = "balanced",
+    steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
 ) -> Trace:
@@ -140,6 +161,7 @@ def trace(
         data,
         model=model,
         preset=preset,
+        steer=steer,
         lanes=lanes,
         lane_bytes=lane_bytes,
         verify=False,
@@ -157,6 +179,7 @@ def compressing(
     *,
     model: str | LanguageModel = "embedded",
     preset: str = "balanced",
+    steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
     verify: bool = True,
@@ -169,6 +192,10 @@ def compressing(
         data: any bytes.
         model: a registry name, an exported directory, or a loaded model.
         preset: ``fast``, ``balanced`` or ``small``.
+        steer: what stands in front of every window: ``none``, ``text`` or ``text:STRING``,
+            ``random``, ``trained``, ``auto``, the path of a ``.steer`` file, a `SoftPrompt`, or a
+            choice with options of its own (`llmcomp.steering`). If there are several candidates,
+            the smallest blob wins; steering that no segment uses is left out.
         lanes: lanes of every segment, in place of the preset's choice.
         lane_bytes: cut lanes every so many bytes and tokenise each alone, as system 000 does.
         verify: decode every segment again through the cached path before it is written; one that
@@ -182,12 +209,13 @@ def compressing(
     Raises:
         TypeError: if ``data`` is not bytes.
         ValueError: if an option has no such value.
-        ModelError: if the model is not here.
+        ModelError: if the model is not here, or a soft prompt was made for another one.
     """
     plain = _as_bytes(data)
     plan = _Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
+    choice = parse(steer)
     loaded = load_model(model) if isinstance(model, str) else model
-    return _compressing(plain, loaded, plan)
+    return _compressing(plain, loaded, plan, choice)
 
 
 def decompressing(
@@ -241,6 +269,8 @@ def get_info(blob: bytes) -> BlobInfo:
         model=MODELS.get(header.model, f"model {header.model}"),
         fingerprint=header.fingerprint.hex(),
         schedule=header.schedule,
+        steering=describe(header.steering, header.record),
+        steering_bytes=len(header.packed_record()),
         plain_bytes=parsed.plain_length,
         total_bytes=len(blob),
         segments=[
@@ -291,6 +321,12 @@ class _Plan:
             raise ValueError("give lanes or lane_bytes, not both")
         return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace)
 
+    def header(self, model: LanguageModel, steering: Steering) -> Header:
+        """Makes the header of a blob that a steered model codes."""
+        schedule = self.preset.schedule_for(model.context_length)
+        fingerprint = model.fingerprint[:2]
+        return Header(model.number, fingerprint, schedule, steering.number, steering.pack())
+
     def cut(self, model: LanguageModel, data: bytes) -> list[Tokens]:
         """Tokenises a segment and cuts it into lanes."""
         if self.lane_bytes is not None:
@@ -300,21 +336,54 @@ class _Plan:
         return [tokens[part] for part in cut_evenly(len(tokens), n_lanes)]
 
 
-def _compressing(data: bytes, model: LanguageModel, plan: _Plan) -> Steps[Compressed]:
-    schedule = plan.preset.schedule_for(model.context_length)
-    header = Header(model.number, model.fingerprint[:2], schedule)
-    bill = Bill(raw_bytes=len(data))
-    segments, first_trace = [], None
+def _compressing(
+    data: bytes, model: LanguageModel, plan: _Plan, choice: Choice
+) -> Steps[Compressed]:
+    """Tries every way of steering that was asked for and keeps the smallest blob."""
+    found = yield from candidates(choice, model, data)
+    if len(found) == 1:
+        return (yield from _steered(data, model, plan, found[0]))
+    draft, sizes = replace(plan, verify=False, trace=False), []
+    for index, steering in enumerate(found):
+        result = yield from share(_steered(data, model, draft, steering), index, len(found))
+        sizes.append(len(result.blob))
+    best = found[sizes.index(min(sizes))]
+    result = yield from _steered(data, model, plan, best)
+    tried = [(str(steering), size) for steering, size in zip(found, sizes, strict=True)]
+    return replace(result, tried=tried)
+
+
+def _steered(
+    data: bytes, model: LanguageModel, plan: _Plan, steering: Steering
+) -> Steps[Compressed]:
+    """Compresses with one way of steering."""
+    steered = steer_model(model, steering)
+    header = plan.header(steered, steering)
+    kept = []
     for start in range(0, max(1, len(data)), SEGMENT_BYTES):
         plain = data[start : start + SEGMENT_BYTES]
-        segment, found = yield from _segment(plain, start, len(data), model, schedule, plan, bill)
-        segments.append(segment)
-        if start == 0:
-            first_trace = found
+        kept.append((yield from _segment(plain, start, len(data), steered, header.schedule, plan)))
+    first_trace = kept[0].trace
+    notes = [k.note for k in kept if k.note]
+    if steering.number:
+        # a prompt may weigh more than the model saves
+        bare, others = plan.header(model, NoSteering()), [k.without_model() for k in kept]
+        segments = [k.segment for k in others if k is not None]
+        if len(segments) == len(kept) and (
+            len(pack(bare, segments)) <= len(pack(header, [k.segment for k in kept]))
+        ):
+            notes.append(f"steering ({steering}) is left out: the file is smaller without a model")
+            steering, header = NoSteering(), bare
+            kept = [k for k in others if k is not None]
+    segments = [k.segment for k in kept]
     blob = pack(header, segments)
     unpack(blob)  # what this release writes it also reads
-    _finish_bill(bill, header, segments, blob)
-    return Compressed(blob, bill, first_trace)
+    bill = Bill(raw_bytes=len(data), notes=notes)
+    for k in kept:
+        if k.coded is not None:
+            k.coded.bill(bill)
+    _finish_bill(bill, header, steering, segments, blob)
+    return Compressed(blob, bill, first_trace, steering)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +404,29 @@ class _Coded:
             bill.tail_bits += 8 * len(lane.payload) - lane.spent_bits
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """How a segment is kept.
+
+    Attributes:
+        segment: the smallest that decodes.
+        coded: the model's work, if the segment is that.
+        other: the smallest that needs no model, None if only the model's is wanted.
+        trace: of the model's work, used or not.
+        note: what the reader of the bill should know.
+    """
+
+    segment: Segment
+    coded: _Coded | None
+    other: Segment | None
+    trace: Trace | None = None
+    note: str = ""
+
+    def without_model(self) -> _Kept | None:
+        """The same segment kept without the model, if that is allowed."""
+        return None if self.other is None else _Kept(self.other, None, self.other)
+
+
 def _segment(
     plain: bytes,
     start: int,
@@ -342,25 +434,24 @@ def _segment(
     model: LanguageModel,
     schedule: Schedule,
     plan: _Plan,
-    bill: Bill,
-) -> Steps[tuple[Segment, Trace | None]]:
-    """Keeps one segment by the method that needs least, and bills what the model coded."""
+) -> Steps[_Kept]:
+    """Keeps one segment by the method that needs least."""
     others = _without_model(plain, plan.methods)
+    other = min(others, key=_framed_size) if others else None
     if "lm" not in plan.methods or not plain or _hopeless(plain, others):
         # an empty input that was forced on the model has no other candidate
-        return min(others or _without_model(plain, ("stored",)), key=_framed_size), None
+        spared = other or _without_model(plain, ("stored",))[0]
+        return _Kept(spared, None, spared)
     coded = yield from _code(plain, start, total, model, schedule, plan)
-    best = min([coded.segment, *others], key=_framed_size)
-    if best is coded.segment and plan.verify:
-        good = yield from _verified(best, plain, start, total, model, schedule)
+    if other is not None and _framed_size(other) < _framed_size(coded.segment):
+        return _Kept(other, None, other, coded.trace)
+    if plan.verify:
+        good = yield from _verified(coded.segment, plain, start, total, model, schedule)
         if not good:
-            bill.notes.append(
-                f"the segment at byte {start} did not decode to itself; the model is not used"
-            )
-            return min(others or _without_model(plain, ("xz",)), key=_framed_size), None
-    if best is coded.segment:
-        coded.bill(bill)
-    return best, coded.trace
+            rest = other or _without_model(plain, ("xz",))[0]
+            note = f"the segment at byte {start} did not decode to itself; the model is not used"
+            return _Kept(rest, None, rest, note=note)
+    return _Kept(coded.segment, coded, other, coded.trace)
 
 
 def _without_model(plain: bytes, methods: Sequence[str]) -> list[Segment]:
@@ -429,10 +520,11 @@ def _decompressing(
 ) -> Steps[Decompressed]:
     total, parts, first_trace = parsed.plain_length, [], None
     done = 0
+    coded = any(frame.segment.method is Method.LM for frame in parsed.frames)
+    chosen = model_for(parsed.header, model) if coded else None
     for index, frame in enumerate(parsed.frames):
         segment = frame.segment
-        if segment.method is Method.LM:
-            chosen = model_for(parsed.header, model)
+        if chosen is not None and segment.method is Method.LM:
             decoding = _decode_lm(segment, chosen, parsed.header.schedule)
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             plain = b"".join(pieces)
@@ -503,7 +595,12 @@ def _framed_size(segment: Segment) -> int:
 
 
 def model_for(header: Header, model: str | LanguageModel | None) -> LanguageModel:
-    """Loads the model a header names, or checks the one given by hand."""
+    """Loads the model a header names, or checks the one given by hand, and steers it.
+
+    Raises:
+        ModelError: if it is not here, or another.
+        FormatError: if the steering record or the schedule does not fit it.
+    """
     if isinstance(model, str):
         chosen = load_model(model)
     else:
@@ -514,24 +611,33 @@ def model_for(header: Header, model: str | LanguageModel | None) -> LanguageMode
             f"{header.fingerprint.hex()}, but {chosen.name} here has "
             f"{chosen.fingerprint[:2].hex()}; decode with that model"
         )
-    if header.schedule.window > chosen.context_length:
+    try:
+        steered = steer_model(chosen, read_record(header.steering, header.record, chosen))
+    except ValueError as error:
+        raise FormatError(f"the blob's prompt does not fit {chosen.name}: {error}") from None
+    if header.schedule.window > steered.context_length:
         raise FormatError(
-            f"the blob's window of {header.schedule.window} tokens is longer than {chosen.name}'s "
-            f"context of {chosen.context_length}; the blob is damaged or foreign"
+            f"the blob's window of {header.schedule.window} tokens is longer than what "
+            f"{chosen.name}'s context has left, {steered.context_length}; the blob is damaged or "
+            "foreign"
         )
-    return chosen
+    return steered
 
 
-def _finish_bill(bill: Bill, header: Header, segments: Sequence[Segment], blob: bytes) -> None:
+def _finish_bill(
+    bill: Bill, header: Header, steering: Steering, segments: Sequence[Segment], blob: bytes
+) -> None:
     """Bills everything that is not coded text."""
     payloads = dict.fromkeys(Method, 0)
     for segment in segments:
         payloads[segment.method] += sum(len(lane.payload) for lane in segment.lanes)
     bill.total_bytes = len(blob)
-    bill.header_bits = 8.0 * len(header.pack())
+    bill.header_bits = 8.0 * (len(header.pack()) - len(header.packed_record()))
+    bill.prompt_bits = float(steering.prompt_bits)
+    bill.steering_bits = 8.0 * len(header.packed_record()) - bill.prompt_bits
     bill.checksum_bits = 8.0 * 8 * len(segments)
     bill.xz_bits = 8.0 * payloads[Method.XZ]
     bill.stored_bits = 8.0 * payloads[Method.STORED]
     bill.lengths_bits = (
-        8.0 * (len(blob) - sum(payloads.values())) - bill.header_bits - bill.checksum_bits
+        8.0 * (len(blob) - sum(payloads.values()) - len(header.pack())) - bill.checksum_bits
     )

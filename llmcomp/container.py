@@ -9,9 +9,12 @@ segments::
                version << 4 | profile          1 byte; version 1; profile 1 = fixed
                model                           1 byte; registry number, 0 = a model given by hand
                fingerprint                     2 bytes; the first of the model's SHA-256
-               steering << 4 | schedule        1 byte; steering 0 = none; schedule 0 = spelt out
+               steering << 4 | schedule        1 byte; steering 0 = none, 1 to 3 as in
+                                               `llmcomp.steering.kinds`; schedule 0 = spelt out
                [window, overlap]               2 varints, if schedule is 0; 16 <= window and
                                                4 * overlap <= 3 * window
+               [length, record]                varint, at most 2**20, and so many bytes, if
+                                               steering is not 0
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
                                                bit 2 last, bit 3 several lanes, others 0
                [n_lanes]                       varint, 2 to 4096, if bit 3
@@ -48,6 +51,8 @@ SEGMENT_BYTES = 1 << 20
 
 MAX_LANES = 4096
 MIN_WINDOW, MAX_WINDOW = 16, 1 << 20
+MAX_RECORD = 1 << 20
+NEWEST_STEERING = 3
 
 _LAST, _LANES = 4, 8
 CRC_BYTES = 4
@@ -69,19 +74,38 @@ class Header:
         model: registry number, 0 to 255.
         fingerprint: bytes[2].
         schedule: how lanes move their windows.
+        steering: number of the kind of steering, 0 for none.
+        record: what that kind needs.
     """
 
     model: int
     fingerprint: bytes
     schedule: Schedule
+    steering: int = 0
+    record: bytes = b""
 
     def pack(self) -> bytes:
-        """Writes the header."""
+        """Writes the header.
+
+        Raises:
+            ValueError: if the steering record is longer than the format allows.
+        """
+        if len(self.record) > MAX_RECORD:
+            raise ValueError(
+                f"the steering record has {len(self.record):,} bytes; the format's limit is "
+                f"{MAX_RECORD:,}: take fewer virtual tokens or levels"
+            )
         known = [number for number, schedule in SCHEDULES.items() if schedule == self.schedule]
+        number = known[0] if known else 0
         packed = MAGIC + bytes([VERSION << 4 | PROFILE_FIXED, self.model]) + self.fingerprint
-        if known:
-            return packed + bytes([known[0]])
-        return packed + b"\0" + varint(self.schedule.window) + varint(self.schedule.overlap)
+        packed += bytes([self.steering << 4 | number])
+        if not known:
+            packed += varint(self.schedule.window) + varint(self.schedule.overlap)
+        return packed + self.packed_record()
+
+    def packed_record(self) -> bytes:
+        """Writes what steering adds to the header."""
+        return varint(len(self.record)) + self.record if self.steering else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +195,7 @@ def unpack(blob: bytes, *, check: bool = True) -> Container:
         VersionError: if they are of a newer format.
         DamagedError: if the blob is cut, continued, or a stored checksum fails.
     """
-    reader = _Reader(blob)
+    reader = Reader(blob)
     header = _read_header(reader)
     packed, last = blob[: reader.at], False
     frames: list[Frame] = []
@@ -213,8 +237,12 @@ def _stored_crc(header: bytes, index: int, body: bytes) -> bytes:
     return zlib.crc32(header + varint(index) + body).to_bytes(CRC_BYTES, "little")
 
 
-class _Reader:
-    """Reads from bytes and refuses to run past their end."""
+class Reader:
+    """Reads from bytes and refuses to run past their end.
+
+    Attributes:
+        at: bytes taken so far.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -231,6 +259,7 @@ class _Reader:
         return self._data[self.at - count : self.at]
 
     def byte(self) -> int:
+        """Takes one byte."""
         return self.take(1)[0]
 
     def varint(self, name: str, limit: int) -> int:
@@ -250,7 +279,7 @@ class _Reader:
         return value
 
 
-def _read_header(reader: _Reader) -> Header:
+def _read_header(reader: Reader) -> Header:
     magic = reader.take(min(len(MAGIC), len(reader._data)))
     if magic != MAGIC[: len(magic)] or not magic:
         raise FormatError(f"not a .llmc blob: it begins with {magic!r}, wanted {MAGIC!r}")
@@ -267,12 +296,20 @@ def _read_header(reader: _Reader) -> Header:
         raise VersionError(f"profile {profile} is unknown here (known: 1 = fixed); update llmcomp")
     model, fingerprint = reader.byte(), reader.take(2)
     steering, number = divmod(reader.byte(), 16)
-    if steering:
+    if steering > NEWEST_STEERING:
         raise VersionError(f"steering kind {steering} is unknown here; update llmcomp")
+    schedule = _read_schedule(reader, number)
+    record = b""
+    if steering:
+        record = reader.take(reader.varint("the steering record's length", MAX_RECORD))
+    return Header(model, fingerprint, schedule, steering, record)
+
+
+def _read_schedule(reader: Reader, number: int) -> Schedule:
     if number:
         if number not in SCHEDULES:
             raise VersionError(f"schedule {number} is unknown here; update llmcomp")
-        return Header(model, fingerprint, SCHEDULES[number])
+        return SCHEDULES[number]
     window = reader.varint("the window", MAX_WINDOW)
     overlap = reader.varint("the overlap", MAX_WINDOW)
     # a blob must not be able to ask for many times the work that its text needs
@@ -281,10 +318,10 @@ def _read_header(reader: _Reader) -> Header:
             f"window {window} with overlap {overlap}; the format wants a window of at least "
             f"{MIN_WINDOW} and an overlap of at most three quarters of it"
         )
-    return Header(model, fingerprint, Schedule(window, overlap))
+    return Schedule(window, overlap)
 
 
-def _read_segment(reader: _Reader) -> tuple[Segment, int, bool]:
+def _read_segment(reader: Reader) -> tuple[Segment, int, bool]:
     """Reads up to the stored checksum: segment, where its payload begins, whether it is last."""
     tag = reader.byte()
     if tag >> 4 or tag & 3 == 3:

@@ -55,7 +55,7 @@ def encode(
     """
     decisions: list[list[Decisions]] = [[] for _ in lanes]
     surveys: list[list[Survey]] = [[] for _ in lanes]
-    for batch in _batches(lanes, schedule):
+    for batch in _batches(lanes, schedule, model.n_virtual_tokens):
         rows = _rows(model, lanes, batch)
         for row, first, logits in model.score(rows):
             lane, window = batch[row]
@@ -106,7 +106,8 @@ def decode_lanes(
     found: list[Tokens] = []
     # a token has at least one byte, so no lane has more tokens than bytes
     longest = max((lane.plain_length for lane in lanes), default=0)
-    together = max(1, _CACHED_POSITIONS // min(schedule.window, max(longest, 1)))
+    positions = model.n_virtual_tokens + min(schedule.window, max(longest, 1))
+    together = max(1, _CACHED_POSITIONS // positions)
     for part in cut_evenly(len(lanes), math.ceil(len(lanes) / together)):
         found += yield from _decode_group(model, lanes[part], schedule, most_tokens)
     return found
@@ -159,7 +160,9 @@ def record(model: LanguageModel, tokens: Tokens, payload: bytes, schedule: Sched
     return replace(lane.trace, payload=payload)
 
 
-def _batches(lanes: Sequence[Tokens], schedule: Schedule) -> Iterator[list[tuple[int, Window]]]:
+def _batches(
+    lanes: Sequence[Tokens], schedule: Schedule, n_virtual_tokens: int
+) -> Iterator[list[tuple[int, Window]]]:
     """Groups all (lane, window) rows by length, so that little is padded.
 
     Rows of one lane stay in order because a lane's windows only shorten at its end.
@@ -172,7 +175,7 @@ def _batches(lanes: Sequence[Tokens], schedule: Schedule) -> Iterator[list[tuple
     rows.sort(key=lambda row: (row[1].start, row[1].context_start - row[1].stop))
     batch: list[tuple[int, Window]] = []
     for row in rows:
-        longest = max(w.stop - w.context_start for _, w in [*batch, row])
+        longest = n_virtual_tokens + max(w.stop - w.context_start for _, w in [*batch, row])
         if batch and longest * (len(batch) + 1) > _BATCH_TOKENS:
             yield batch
             batch = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Stage = Literal["encode", "verify", "decode"]
+Stage = Literal["train", "encode", "verify", "decode"]
 T = TypeVar("T")
 Y = TypeVar("Y")
 
@@ -76,3 +76,23 @@ def relay(
             result: T = end.value
             return result
         yield Progress(stage, min(total, start + int(done * scale)), total)
+
+
+def share(steps: Steps[T], index: int, count: int) -> Steps[T]:
+    """Shows one of several equal jobs as its share of them all.
+
+    Args:
+        steps: the job.
+        index: its place, from 0.
+        count: how many there are.
+
+    Returns:
+        What the job returned.
+    """
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield Progress(step.stage, step.done + index * step.total, step.total * count)

@@ -22,6 +22,7 @@ class FakeModel:
         self.fingerprint = bytes([seed]) * 32
         self.context_length = 64
         self.start_token = 0
+        self.hidden_size, self.n_virtual_tokens = 4, 0
         self.tokenizer = ByteTokenizer()
         self.tree = DecisionTree.build(self.tokenizer.token_bytes, np.arange(1, 257))
         self.calls = 0

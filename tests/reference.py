@@ -32,6 +32,17 @@ def exp(x):
     return np.ldexp(y, k.astype(int))
 
 
+def log(x):
+    m, k = np.frexp(x)
+    low = m < 0.7071067811865476
+    f, k = np.where(low, 2.0 * m, m) - 1.0, np.where(low, k - 1, k)
+    s = f / (2.0 + f)
+    z, rest = s * s, np.zeros_like(x)
+    for n in range(10, 0, -1):
+        rest = rest * z + 2.0 / (2 * n + 1)
+    return k * LN2_HIGH - ((s * (f - rest * z) - k * LN2_LOW) - f)
+
+
 def norm(x, gain, eps):
     bits = (53 - math.ceil(math.log2(len(x)))) // 2
     scale = 2.0 ** (bits - int(np.frexp(np.max(np.abs(x)))[1]))

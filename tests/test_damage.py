@@ -111,7 +111,7 @@ def test_newer_versions_are_told_apart(blob):
         (4, 0x21, "format version 2 is newer"),
         (4, 0x01, "version 0 does not exist"),
         (4, 0x12, "profile 2 is unknown"),
-        (8, 0x10, "steering kind 1"),
+        (8, 0x40, "steering kind 4"),
         (8, 0x0F, "schedule 15"),
     ]:
         newer = bytearray(blob)
@@ -170,7 +170,7 @@ def test_a_window_beyond_the_models_context_is_refused_before_it_runs():
     model = FakeModel()
     header = Header(0, model.fingerprint[:2], Schedule(1 << 20, 5))
     blob = pack(header, [Segment(Method.LM, [Lane(3, b"\x55")] * 4096, 0)])
-    with pytest.raises(FormatError, match="longer than fake's context of 64"):
+    with pytest.raises(FormatError, match="longer than what fake's context has left, 64"):
         llmcomp.decompress(blob, model=model)
     assert model.calls == 0
 

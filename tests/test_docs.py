@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from llmcomp.evaluate.figures import measurements, rewrite
+from llmcomp.evaluate.figures import DOCUMENTS, measurements, rewrite
 from llmcomp.models import load_model, resolve
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,12 +44,13 @@ def test_file_map_is_the_tree():
 
 
 def test_every_figure_is_measured():
-    names = re.findall(r"<!-- figure:([\w-]+) -->", README)
-    assert set(names) == set(measurements())
-    assert rewrite(README, {name: lambda: "x" for name in names}).count("-->\nx\n<!--") == len(
-        names
-    )
-    assert "-->\n<!-- /figure" not in README, "a figure is empty; run make figures"
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    names = [name for text in texts for name in re.findall(r"<!-- figure:([\w-]+) -->", text)]
+    assert sorted(names) == sorted(measurements())
+    rewritten = [rewrite(text, {name: lambda: "x" for name in names}) for text in texts]
+    assert sum(text.count("-->\nx\n<!--") for text in rewritten) == len(names)
+    for text in texts:
+        assert "-->\n<!-- /figure" not in text, "a figure is empty; run make figures"
 
 
 def test_figures_belong_to_the_shipped_model():

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
 import llmcomp
 from llmcomp.models.snapped import SnappedModel
+from llmcomp.steering.kinds import RandomSteering, TextSteering, TrainedSteering
+from llmcomp.steering.priors import Empirical, Gaussian, HyperPrior, Laplace, LloydMax
+from llmcomp.steering.soft_prompt import SoftPrompt
 
 GOLDEN = ROOT / "tests/golden"
+
+FOX = b"The quick brown fox jumps over the lazy dog; print(i, i * i)"
+
+
+def coded(prior: HyperPrior) -> TrainedSteering:
+    """A vector that needs no generator: the same numbers everywhere."""
+    vector = ((np.arange(64) * 37 % 64 - 31.5) / 20).astype(np.float32).reshape(2, 32)
+    return TrainedSteering.coding(SoftPrompt(vector, 0.25, "tiny", FINGERPRINT), prior)
+
+
+FINGERPRINT = "c7afb79140ac128097344c5ccf01d76d917aa0389399d458a5e37e1800b3b4fe"
 
 CASES = {
     "empty": (b"", {}),
@@ -23,6 +38,12 @@ CASES = {
     "one-lane": ("The quick brown fox. 春眠不觉晓 ".encode() * 9, {"methods": ("lm",)}),
     "three-lanes": (b"for i in range(10): print(i, i * i)\n" * 9, {"methods": ("lm",), "lanes": 3}),
     "chunks": (bytes(range(256)) + b"the dog", {"methods": ("lm",), "lane_bytes": 100}),
+    "steered-by-text": (FOX, {"methods": ("lm",), "steer": TextSteering("Лиса: ".encode())}),
+    "steered-by-noise": (FOX, {"methods": ("lm",), "steer": RandomSteering(5, 1 << 40, 0.5)}),
+    **{
+        f"steered-under-{prior.name}": (FOX, {"methods": ("lm",), "steer": coded(prior)})
+        for prior in (Gaussian(20), Empirical(5), LloydMax(6), Laplace(16, 3.0))
+    },
     "small-preset": (b"lazy " * 80, {"methods": ("lm",), "preset": "small"}),
 }
 
@@ -37,9 +58,6 @@ def test_golden_blobs_decode_and_are_made_again(name, tiny):
 
 def test_the_frozen_model_is_frozen(tiny):
     assert tiny.fingerprint.hex() == FINGERPRINT
-
-
-FINGERPRINT = "c7afb79140ac128097344c5ccf01d76d917aa0389399d458a5e37e1800b3b4fe"
 
 
 if __name__ == "__main__":

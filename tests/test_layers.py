@@ -22,6 +22,7 @@ LAYERS = [
     "models",
     "schedule",
     "container",
+    "steering",
     "lanes",
     "codec",
     "rehearsal",
@@ -34,12 +35,13 @@ LAYERS = [
 """Top-level modules, lowest first; the package's own ``__init__`` stands outside, as its face."""
 
 ADAPTERS = {
-    "torch": {"train"},
-    "transformers": {"train"},
+    "torch": {"models/forward.py", "steering/fit.py", "train"},
+    "transformers": {"steering/fit.py", "train"},
     "gradio": {"ui/layout.py"},
+    "plotly": {"evaluate/charts.py"},
     "numba": {"coding/range_coder.py", "decisions.py", "exact.py", "models/fixed.py"},
     "tokenizers": {"tokens.py", "train"},
-    "safetensors": {"models/fixed.py", "models/snapped.py", "train"},
+    "safetensors": {"models/fixed.py", "models/snapped.py", "steering/soft_prompt.py", "train"},
     "zstandard": {"evaluate/baselines.py"},
     "brotli": {"evaluate/baselines.py"},
     "pyppmd": {"evaluate/baselines.py"},

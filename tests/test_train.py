@@ -19,11 +19,11 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.numpy import load_file  # noqa: E402
 
+from llmcomp.models.forward import Forward  # noqa: E402
 from llmcomp.train.card import model_card, write_card  # noqa: E402
 from llmcomp.train.commands import _paused_training, main  # noqa: E402
 from llmcomp.train.data import RowSampler, mix_sample, read_slice, token_file  # noqa: E402
 from llmcomp.train.evaluate import bits_per_byte, evaluate_model  # noqa: E402
-from llmcomp.train.forward import Forward  # noqa: E402
 from llmcomp.train.loop import build_model, train  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
 from llmcomp.train.overlap import overlap  # noqa: E402
@@ -268,7 +268,7 @@ def test_lean_forward_equals_the_stock_one(home: Path, architecture: str) -> Non
 
 
 def test_attention_in_blocks_equals_attention_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llmcomp.train import forward
+    from llmcomp.models import forward
 
     q, k, v = torch.randn(3, 2, 2, 37, 8)
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -1,7 +1,8 @@
-"""``python -m llmcomp.evaluate.figures [NAME ...]`` measures the README's figures and writes them.
+"""``python -m llmcomp.evaluate.figures [NAME ...]`` measures the docs' figures and writes them.
 
-A figure is a block between ``<!-- figure:NAME -->`` and ``<!-- /figure -->``; whatever stands
-between is replaced by what its measurement prints. The command beside each block gives the same.
+A figure is a block between ``<!-- figure:NAME -->`` and ``<!-- /figure -->`` in one of `DOCUMENTS`;
+whatever stands between is replaced by what its measurement prints. The command beside each block
+gives the same.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from llmcomp.evaluate import bench
+from llmcomp.evaluate import bench, steering_study
 from llmcomp.models import ASSETS, load_model, resolve
 
 ROOT = ASSETS.parent
-README = ROOT / "README.md"
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs/steering.md")
 
 _BLOCK = re.compile(r"(<!-- figure:([\w-]+) -->\n).*?(<!-- /figure -->)", re.DOTALL)
 
 
 def measurements() -> Mapping[str, Callable[[], str]]:
-    """Names the README's figures and what measures each."""
+    """Names the figures and what measures each."""
     return {
         "model": _model,
+        **steering_study.measurements(),
         **{
             what: partial(bench.report, [], "embedded", what, as_json=False)
             for what in ("rates", "presets", "speed")
@@ -58,12 +60,13 @@ def _model() -> str:
 
 
 def main(names: Sequence[str]) -> None:
-    """Rewrites the README in place: the named figures, or all of them."""
+    """Rewrites the documents in place: the named figures, or all of them."""
     known = measurements()
     wanted = {name: known[name] for name in names or known}
-    text = README.read_text(encoding="utf-8")
-    README.write_text(rewrite(text, wanted), encoding="utf-8")
-    sys.stderr.write(f"wrote {', '.join(wanted)} to {README.name}\n")
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(rewrite(text, wanted), encoding="utf-8")
+    sys.stderr.write(f"wrote {', '.join(wanted)}\n")
 
 
 if __name__ == "__main__":

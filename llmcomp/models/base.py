@@ -37,6 +37,9 @@ class LanguageModel(Protocol):
         start_token: id that stands before every lane, given and never coded.
         tokenizer: bytes to ids and back.
         tree: decision tree over its ids.
+        hidden_size: width of its embeddings.
+        n_virtual_tokens: positions of every row that a prompt takes, 0 without one. They stand
+            between the start token and the rest, and no row, room or logits count them.
     """
 
     name: str
@@ -46,6 +49,23 @@ class LanguageModel(Protocol):
     start_token: int
     tokenizer: Tokenizer
     tree: DecisionTree
+    hidden_size: int
+    n_virtual_tokens: int
+
+    def embed(self, tokens: Tokens) -> Float64Array:
+        """Looks tokens up: int64[T] -> float64[T, hidden_size], on the weights' grid."""
+
+    def steered(self, prompt: Float64Array) -> LanguageModel:
+        """Returns this model with a prompt in front of every row's tokens.
+
+        Args:
+            prompt: float64[P, hidden_size], on the weights' grid. A token's embedding is as good
+                a vector as any other, so text steers in the same way.
+
+        Raises:
+            ValueError: if the prompt has another width, is off the grid or beyond 2**15, or
+                leaves less than 16 positions of the context.
+        """
 
     def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
         """Runs rows in parallel and yields logits piecewise, never all at once.

@@ -22,6 +22,7 @@ References:
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ from numba import njit
 from llmcomp.errors import ModelError
 from llmcomp.exact import exp
 from llmcomp.models.base import Tokens
-from llmcomp.models.grid import WEIGHT_GRID, Float64Array
+from llmcomp.models.grid import WEIGHT_GRID, Float64Array, snap
 from llmcomp.models.rotary import ROTARY_GRID, rotary_tables
 
 RECIPE = 1
@@ -46,6 +47,8 @@ HEAD_GRID = 12  # queries, keys and values ...
 HEAD_LIMIT = 2.0**9  # ... which float32 holds exactly: 21 bits
 SHARE_GRID = 20  # attention weights before they are normalised, relative to the largest
 GATED_LIMIT = 2.0**11  # the feed-forward layer's hidden values
+PROMPT_LIMIT = 2.0**15  # entries of a steering prompt
+MIN_ROOM = 16  # positions a steering prompt must leave for text
 EXACT_BITS = 53
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
@@ -160,6 +163,7 @@ class FixedRunner:
             head = self._take("lm_head.weight", shape.vocab_size, shape.hidden)
         self._head = np.ascontiguousarray(head.T)
         self._scale = 1.0 / math.sqrt(shape.head_dim)
+        self._prompt = np.empty((0, shape.hidden))
         del self._weights
         self._assert_exact()
 
@@ -272,6 +276,33 @@ class FixedRunner:
             "squares": 2 * _square_bits(s.hidden) + math.log2(s.hidden),
         }
 
+    def embed(self, tokens: Tokens) -> Float64Array:
+        """Looks tokens up; see `llmcomp.models.base.LanguageModel.embed`."""
+        found: Float64Array = self._embedding[tokens]
+        return found
+
+    def steered(self, prompt: Float64Array) -> FixedRunner:
+        """Shares everything but the prompt; see `llmcomp.models.base.LanguageModel.steered`.
+
+        Any vector on a grid will do: norms scale their input before they square it, and what
+        reaches a product is normalised and clamped whatever the prompt says.
+        """
+        if prompt.ndim != 2 or prompt.shape[1] != self.shape.hidden:
+            raise ValueError(
+                f"the prompt's shape is {list(prompt.shape)}; wanted [n, {self.shape.hidden}]"
+            )
+        if len(prompt) > self.shape.context_length - MIN_ROOM:
+            raise ValueError(
+                f"{len(prompt)} virtual tokens leave less than {MIN_ROOM} of the "
+                f"{self.shape.context_length} positions for text"
+            )
+        on_grid = np.array_equal(prompt, snap(prompt, WEIGHT_GRID))  # false for NaN too
+        if not on_grid or np.abs(prompt).max(initial=0.0) > PROMPT_LIMIT:
+            raise ValueError("a prompt has to be finite, on the weights' grid and within 2**15")
+        steered = copy.copy(self)
+        steered._prompt = np.ascontiguousarray(prompt, np.float64)
+        return steered
+
     def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
         """Runs rows in parallel; see `llmcomp.models.base.LanguageModel.score`."""
         hidden = self._forward(rows)
@@ -285,12 +316,12 @@ class FixedRunner:
         Raises:
             ValueError: if the room is more than the context or less than the rows.
         """
-        if not rows.shape[1] <= room <= self.shape.context_length:
-            raise ValueError(
-                f"room for {room} positions; wanted {rows.shape[1]} to {self.shape.context_length}"
-            )
-        session = FixedSession(self, len(rows), rows.shape[1], room)
-        together = max(1, _PREFILL_TOKENS // rows.shape[1])
+        n_virtual = len(self._prompt)
+        most = self.shape.context_length - n_virtual
+        if not rows.shape[1] <= room <= most:
+            raise ValueError(f"room for {room} positions; wanted {rows.shape[1]} to {most}")
+        session = FixedSession(self, len(rows), n_virtual + rows.shape[1], n_virtual + room)
+        together = max(1, _PREFILL_TOKENS // (n_virtual + rows.shape[1]))
         last = [
             self._forward(rows[lane : lane + together], session, lane)[:, -1]
             for lane in range(0, len(rows), together)
@@ -312,13 +343,20 @@ class FixedRunner:
             first_lane: the session's lane that the first row belongs to.
 
         Returns:
-            The last residual stream, float64[B, T, D].
+            The last residual stream, float64[B, T, D]; entry 0 is what follows start token and
+            prompt.
         """
-        s = self.shape
-        B, T = rows.shape
-        if not 0 < T <= s.context_length:
-            raise ValueError(f"a row has {T} tokens; this model takes 1 to {s.context_length}")
-        x = self._embedding[rows.reshape(-1)]
+        s, n_virtual = self.shape, len(self._prompt)
+        x = self._embedding[rows]
+        prompts = np.broadcast_to(self._prompt, (len(rows), *self._prompt.shape))
+        x = np.concatenate([x[:, :1], prompts, x[:, 1:]], axis=1)
+        B, T, _ = x.shape
+        if not n_virtual < T <= s.context_length:
+            raise ValueError(
+                f"a row has {T - n_virtual} tokens; this model takes 1 to "
+                f"{s.context_length - n_virtual}"
+            )
+        x = x.reshape(B * T, -1)
         for i, layer in enumerate(self._layers):
             q, k, v = self._heads(layer, x, np.tile(np.arange(T), B))
             q, k, v = (a.reshape(B, T, -1, s.head_dim) for a in (q, k, v))
@@ -330,7 +368,7 @@ class FixedRunner:
             x = self._finish_layer(layer, x, mixed.reshape(B * T, -1))
             if session is not None:
                 session.fill(i, first_lane, k, v)
-        return x.reshape(B, T, -1)
+        return x.reshape(B, T, -1)[:, n_virtual:]
 
     def _heads(
         self, layer: _Layer, x: Float64Array, positions: Tokens

@@ -8,6 +8,7 @@ unigram.bin         uint16[V], little-endian: frozen token weights that shape th
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ class SnappedModel:
         """
         self.name = name
         self.number = number
+        self.directory = directory
+        self.n_virtual_tokens = 0
         try:
             self._load(directory)
         except (AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
@@ -55,6 +58,7 @@ class SnappedModel:
     def _load(self, directory: Path) -> None:
         self.runner = FixedRunner.load(directory)
         self.context_length = self.runner.shape.context_length
+        self.hidden_size = self.runner.shape.hidden
         definition = directory / "tokenizer.json"
         bpe = definition.is_file()
         self.tokenizer: Tokenizer = BpeTokenizer.load(definition) if bpe else ByteTokenizer()
@@ -72,6 +76,18 @@ class SnappedModel:
         self.start_token = table.index(START_BYTE)
         self.tree = DecisionTree.build(table, np.maximum(unigram.astype(np.int64), 1))
         self.fingerprint = self._digest(directory / "model.safetensors", unigram_path)
+
+    def embed(self, tokens: Tokens) -> Float64Array:
+        """Looks tokens up."""
+        return self.runner.embed(tokens)
+
+    def steered(self, prompt: Float64Array) -> SnappedModel:
+        """Returns this model with a prompt in front of every row's tokens, in place of any."""
+        steered = copy.copy(self)
+        steered.runner = self.runner.steered(prompt)
+        steered.n_virtual_tokens = len(prompt)
+        steered.context_length = self.runner.shape.context_length - len(prompt)
+        return steered
 
     def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
         """Runs rows in parallel."""

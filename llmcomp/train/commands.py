@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
+from llmcomp.models.forward import Forward
 from llmcomp.train.card import write_card
 from llmcomp.train.data import data_dir
 from llmcomp.train.evaluate import evaluate_model
-from llmcomp.train.forward import Forward
 from llmcomp.train.loop import ASSETS, build_model, find_tokenizer, train
 from llmcomp.train.overlap import PIECE_BYTES, PIECES, overlap
 from llmcomp.train.recipe import TrainError, load_recipe

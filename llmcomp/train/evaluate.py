@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from llmcomp.models.forward import Forward
 from llmcomp.train.data import read_slice, validation_files
-from llmcomp.train.forward import Forward
 from llmcomp.train.tokenizer import TextTokenizer
 
 __all__ = ["bits_per_byte", "evaluate_model"]

@@ -26,9 +26,9 @@ from typing import Any
 import torch
 import transformers
 
+from llmcomp.models.forward import Forward
 from llmcomp.train.data import RowSampler, Say, mix_sample
 from llmcomp.train.evaluate import evaluate_model
-from llmcomp.train.forward import Forward
 from llmcomp.train.muon import MuonAdamW
 from llmcomp.train.recipe import Recipe, Stage, TrainError
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint

@@ -24,10 +24,10 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+from llmcomp.models.forward import Forward
 from llmcomp.models.grid import WEIGHT_GRID, snap_weights
 from llmcomp.train.data import Say
 from llmcomp.train.evaluate import evaluate_model
-from llmcomp.train.forward import Forward
 from llmcomp.train.loop import Trainer, find_tokenizer
 from llmcomp.train.overlap import overlap
 from llmcomp.train.recipe import Recipe, TrainError

@@ -1,7 +1,8 @@
-"""A lean forward pass over the parameters of a stock transformers model, for training on a CPU.
+"""A lean forward pass over the parameters of a stock transformers model, for gradients.
 
-In: a `LlamaForCausalLM` or `Qwen3ForCausalLM` and tokens. Out: the mean loss in nats, ready for
-``backward()``. Knows nothing of data, optimisers or files.
+In: a `LlamaForCausalLM` or `Qwen3ForCausalLM` and tokens, and perhaps a soft prompt. Out: the mean
+loss in nats, ready for ``backward()``, to the weights or, where those are frozen, to the prompt.
+Knows nothing of data, optimisers or files.
 
 The stock forward is the definition, and a test compares the two; this one computes the same with
 less memory traffic: fused query/key/value and gate/up products, and a head that never holds more
@@ -51,7 +52,7 @@ def _causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     Args:
         query: [B, H, T, d].
-        key: [B, H, T, d].
+        key: [B, H, T, d]; groups of heads that share one are already repeated.
         value: [B, H, T, d].
 
     Returns:
@@ -75,6 +76,7 @@ def _block(
     cosine: Tensor,
     sine: Tensor,
     n_heads: int,
+    n_kv_heads: int,
     epsilon: float,
 ) -> Tensor:
     """One transformer layer.
@@ -84,7 +86,8 @@ def _block(
         weights: of this layer, as `_layer_weights` gives them.
         cosine: float32[T, d/2].
         sine: float32[T, d/2].
-        n_heads: query heads, as many as key heads.
+        n_heads: query heads.
+        n_kv_heads: key and value heads, each shared by as many query heads.
         epsilon: of the norms.
 
     Returns:
@@ -93,14 +96,15 @@ def _block(
     B, T, _ = x.shape
     dtype = weights["qkv"].dtype
     normed = _rms_norm(x, weights["norm1"], epsilon).to(dtype)
-    query, key, value = (
-        F.linear(normed, weights["qkv"]).view(B, T, 3, n_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-    )
+    heads = F.linear(normed, weights["qkv"]).view(B, T, n_heads + 2 * n_kv_heads, -1)
+    query, key, value = torch.split(heads.transpose(1, 2), [n_heads, n_kv_heads, n_kv_heads], 1)
     if "query_norm" in weights:
         query = _rms_norm(query, weights["query_norm"], epsilon)
         key = _rms_norm(key, weights["key_norm"], epsilon)
     query = _rotate(query, cosine, sine).to(dtype)
     key = _rotate(key, cosine, sine).to(dtype)
+    if n_kv_heads < n_heads:
+        key, value = (a.repeat_interleave(n_heads // n_kv_heads, 1) for a in (key, value))
     mixed = _causal_attention(query, key, value)
     x = x + F.linear(mixed.transpose(1, 2).reshape(B, T, -1), weights["output"])
     normed = _rms_norm(x, weights["norm2"], epsilon).to(dtype)
@@ -140,7 +144,9 @@ class _HeadLoss(torch.autograd.Function):
         """
         n_labels = labels.numel()
         hidden_gradient = torch.empty_like(hidden)
-        weight_gradient = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
+        weight_gradient = None  # a frozen model needs none
+        if ctx.needs_input_grad[1]:
+            weight_gradient = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
         total = torch.zeros((), device=hidden.device)
         for begin in range(0, n_labels, HEAD_CHUNK):
             part = slice(begin, begin + HEAD_CHUNK)
@@ -148,16 +154,22 @@ class _HeadLoss(torch.autograd.Function):
             total += loss
             gradient[torch.arange(gradient.size(0)), labels[part]] -= 1
             hidden_gradient[part] = gradient @ weight
-            weight_gradient += gradient.t() @ hidden[part]
-        ctx.save_for_backward(hidden_gradient / n_labels, weight_gradient / n_labels)
+            if weight_gradient is not None:
+                weight_gradient += gradient.t() @ hidden[part]
+        ctx.save_for_backward(
+            hidden_gradient / n_labels,
+            None if weight_gradient is None else weight_gradient / n_labels,
+        )
         ctx.dtype = weight.dtype
         return total / n_labels
 
     @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         """Scales the gradients made in the forward."""
         hidden_gradient, weight_gradient = ctx.saved_tensors
-        return hidden_gradient * outer[0], (weight_gradient * outer[0]).to(ctx.dtype), None, None
+        if weight_gradient is not None:
+            weight_gradient = (weight_gradient * outer[0]).to(ctx.dtype)
+        return hidden_gradient * outer[0], weight_gradient, None, None
 
 
 class Forward:
@@ -173,7 +185,8 @@ class Forward:
         """Prepares the kernels.
 
         Args:
-            model: `LlamaForCausalLM` or `Qwen3ForCausalLM` with tied embeddings, without biases.
+            model: `LlamaForCausalLM` or `Qwen3ForCausalLM` without biases; a frozen one must not
+                change afterwards.
             dtype: of the matrix products.
             compiled: fuse the elementwise work with torch.compile where a C++ compiler is found;
                 the first step then takes a minute longer.
@@ -181,6 +194,7 @@ class Forward:
         self.model: Any = model
         self._config: Any = model.config
         self._dtype = dtype
+        self._frozen: list[dict[str, Tensor]] | None = None
         self._block: Callable[..., Tensor] = _block
         self._head: Callable[..., tuple[Tensor, Tensor]] = _loss_and_gradient
         if compiled and shutil.which("g++"):
@@ -197,34 +211,51 @@ class Forward:
         """Where the parameters are."""
         return next(iter(self.model.parameters())).device
 
-    def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, inputs: Tensor, labels: Tensor, prompt: Tensor | None = None) -> Tensor:
         """Mean cross-entropy of the next token.
 
         Args:
-            inputs: int64[B, T].
-            labels: int64[B, T], the token after each input.
+            inputs: int64[B, T], each row beginning with the start token.
+            labels: int64[B, T], the token after each input; below 0 it does not count.
+            prompt: float32[P, D], put between every row's start token and the rest of it.
 
         Returns:
             Scalar float32 in nats.
         """
         config, inner = self._config, self.model.model
-        cosine, sine = self._rotary_tables(inputs.shape[1], inputs.device)
-        embedding = inner.embed_tokens.weight
-        x = F.embedding(inputs, embedding)
-        for layer in inner.layers:
+        x = F.embedding(inputs, inner.embed_tokens.weight)
+        if prompt is not None:
+            x = torch.cat((x[:, :1], prompt.expand(len(x), -1, -1), x[:, 1:]), 1)
+        cosine, sine = self._rotary_tables(x.shape[1], inputs.device)
+        for weights in self._weights():
             x = self._block(
                 x,
-                self._layer_weights(layer),
+                weights,
                 cosine,
                 sine,
                 config.num_attention_heads,
+                config.num_key_value_heads,
                 config.rms_norm_eps,
             )
+        # the first label follows the prompt's last vector
+        x = x[:, x.shape[1] - labels.shape[1] :]
         hidden = _rms_norm(x, inner.norm.weight, config.rms_norm_eps).to(self._dtype).flatten(0, 1)
-        weight = embedding.to(self._dtype)
+        counted = labels.flatten() >= 0
+        if not counted.all():
+            hidden, labels = hidden[counted], labels.flatten()[counted]
+        weight = self.model.get_output_embeddings().weight.to(self._dtype)
         head_loss: Any = _HeadLoss.apply  # torch gives it no type
         loss: Tensor = head_loss(hidden, weight, labels.flatten(), self._head)
         return loss
+
+    def _weights(self) -> list[dict[str, Tensor]]:
+        """Casts and joins every layer's matrices: at each pass, or once if they are frozen."""
+        if self._frozen is not None:
+            return self._frozen
+        weights = [self._layer_weights(layer) for layer in self.model.model.layers]
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            self._frozen = weights
+        return weights
 
     def _layer_weights(self, layer: Any) -> dict[str, Tensor]:
         """Casts and joins a layer's matrices; gradients flow back through both."""
