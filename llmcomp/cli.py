@@ -14,18 +14,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from llmcomp.errors import LLMCompError
+from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.schedule import PRESETS
-from llmcomp.steering.choices import parse, read_steer_file, train
+from llmcomp.steering.choices import Auto, parse, read_steer_file
 from llmcomp.steering.priors import PRIORS, HyperPrior, make_prior
 from llmcomp.steering.settings import LEVELS, Training
 from llmcomp.steering.soft_prompt import SUFFIX as STEER_SUFFIX
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, run
+
+if TYPE_CHECKING:
+    from llmcomp.steering.fit import FitStep
 
 SUFFIX = ".llmc"
 
@@ -70,9 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     compress = command("compress", _compress, "compress a file into a .llmc blob")
     compress.add_argument("input", metavar="IN", help="a file, or - for standard input")
     _add_output(compress, f"default: IN{SUFFIX}, or standard output for -")
-    compress.add_argument(
-        "--model", default="embedded", help="embedded, nano, a release or an exported directory"
-    )
+    _add_model(compress)
     compress.add_argument("--preset", default="balanced", choices=sorted(PRESETS))
     compress.add_argument("--lanes", type=int, help="lanes a segment, in place of the preset's")
     compress.add_argument(
@@ -87,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         default="none",
         metavar="HOW",
         help="what stands in front of the text: none, text, text:STRING, random, "
-        "random:TOKENS[:SEED], trained, auto, or a .steer file",
+        "random:TOKENS[:SEED[:SCALE]], trained, auto, or a .steer file; default none",
     )
     _add_prior(compress)
     _add_training(compress)
@@ -107,23 +110,24 @@ def _parser() -> argparse.ArgumentParser:
     def steer_command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> Parser:
         sub = steering.add_parser(name, help=text, description=text)
         sub.set_defaults(command=run)
-        sub.add_argument("input", metavar="IN")
+        sub.add_argument("input", metavar="IN", help="a file, or - for standard input")
         return sub
 
     train = steer_command("train", _steer_train, "train a soft prompt on a text")
-    _add_output(train, "default: IN.steer")
-    train.add_argument("--model", default="embedded")
+    _add_output(train, f"default: IN{STEER_SUFFIX}, or standard output for -")
+    _add_model(train)
     _add_training(train)
     show = steer_command("show", _steer_show, "say what a .steer file holds and what it would cost")
     show.add_argument("--json", action="store_true")
     sweep = steer_command(
         "sweep", _steer_sweep, "code a prompt under priors and levels, and the text under each"
     )
-    sweep.add_argument("--model", default="embedded")
+    _add_model(sweep)
     sweep.add_argument("--steer", metavar="FILE", help="a .steer file; trained on IN by default")
     sweep.add_argument("--priors", default=",".join(PRIORS), help="default: %(default)s")
     sweep.add_argument("--levels", default=",".join(map(str, LEVELS)), help="default: %(default)s")
     sweep.add_argument("--figure", metavar="HTML", help="write the rate-distortion figure there")
+    sweep.add_argument("-f", "--force", action="store_true", help="overwrite HTML")
     sweep.add_argument("--json", action="store_true")
     _add_training(sweep)
 
@@ -140,10 +144,16 @@ def _parser() -> argparse.ArgumentParser:
 Parser = argparse.ArgumentParser
 
 
+def _add_model(parser: Parser) -> None:
+    parser.add_argument(
+        "--model", default="embedded", help="embedded, nano, a release or an exported directory"
+    )
+
+
 def _add_prior(parser: Parser) -> None:
     group = parser.add_argument_group("hyper-prior of a trained prompt")
-    group.add_argument("--prior", default="gaussian", choices=sorted(PRIORS))
-    group.add_argument("--levels", type=int, default=256, help="of the quantiser; default 256")
+    group.add_argument("--prior", choices=sorted(PRIORS), help="default gaussian; auto tries some")
+    group.add_argument("--levels", type=int, help="of the quantiser; default 256")
     group.add_argument("--sigma", type=float, help="gaussian: standard deviation; default 1")
     group.add_argument("--range", type=float, help="gaussian, laplace: half width; default 5")
     group.add_argument("--percentiles", metavar="A:B", help="empirical: range; default 1:99")
@@ -155,17 +165,23 @@ def _add_prior(parser: Parser) -> None:
     )
 
 
-def _prior(options: argparse.Namespace) -> HyperPrior:
-    """Makes the hyper-prior; an option that it does not have is a ValueError."""
-    asked = {
+def _prior(options: argparse.Namespace) -> HyperPrior | None:
+    """Makes the hyper-prior that options describe; None if there are none."""
+    given = _given({
+        "levels": options.levels,
         "sigma": options.sigma,
         "limit": options.range,
         "percentiles": _pair(options.percentiles),
         "block": options.block,
         "published_bug": options.published_bug or None,
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
-    return make_prior(options.prior, levels=options.levels, **given)
+    })
+    if options.prior is None and not given:
+        return None
+    return make_prior(options.prior or "gaussian", **given)
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _pair(text: str | None) -> tuple[float, float] | None:
@@ -178,27 +194,34 @@ def _pair(text: str | None) -> tuple[float, float] | None:
     return lower, upper
 
 
+_TRAINING = {
+    "--virtual-tokens": ("n_virtual_tokens", int, "vectors in front of the text"),
+    "--epochs": ("epochs", int, "passes over the training rows"),
+    "--learning-rate": ("learning_rate", float, "Adam's"),
+    "--seed": ("seed", int, "of the noise it begins as, and of the order of rows"),
+    "--batch-rows": ("batch_rows", int, "rows of a step"),
+    "--row-tokens": ("row_tokens", int, "tokens of a row"),
+    "--row-bytes": ("row_bytes", int, "cut rows every so many bytes instead"),
+    "--max-bytes": ("max_bytes", int, "of a longer text, so much is used"),
+    "--held-out": ("held_out", float, "part of the rows that is only watched"),
+    "--scale": ("scale", float, "of the noise; the model's embeddings'"),
+    "--precision": ("precision", str, "auto, bfloat16 or float32"),
+}
+
+
 def _add_training(parser: Parser) -> None:
     usual = Training()
     group = parser.add_argument_group("training of a soft prompt")
-    group.add_argument("--virtual-tokens", type=int, help=f"default {usual.n_virtual_tokens}")
-    group.add_argument("--epochs", type=int, help=f"default {usual.epochs}")
-    group.add_argument("--learning-rate", type=float, help=f"default {usual.learning_rate}")
-    group.add_argument("--seed", type=int, help=f"default {usual.seed}")
-    group.add_argument("--held-out", type=float, help=f"part only watched; {usual.held_out}")
+    for flag, (name, kind, text) in _TRAINING.items():
+        default = getattr(usual, name)
+        more = "" if default is None else f"; default {default}"
+        group.add_argument(flag, dest=name, type=kind, help=text + more)
 
 
-def _training(options: argparse.Namespace) -> Training | None:
-    """Makes the training's options; None if nothing differs from the usual."""
-    asked = {
-        "n_virtual_tokens": options.virtual_tokens,
-        "epochs": options.epochs,
-        "learning_rate": options.learning_rate,
-        "seed": options.seed,
-        "held_out": options.held_out,
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
-    return Training(**given) if given else None
+def _training(options: argparse.Namespace, usual: Training) -> Training | None:
+    """Makes the training's options; None if none is given."""
+    given = _given({name: getattr(options, name) for name, _, _ in _TRAINING.values()})
+    return replace(usual, **given) if given else None
 
 
 def _add_output(parser: Parser, default: str) -> None:
@@ -212,11 +235,12 @@ def _compress(options: argparse.Namespace) -> None:
     target = options.output or ("-" if options.input == "-" else options.input + SUFFIX)
     _refuse_overwriting(target, options)
     data = _read(options.input)
+    usual = Auto().training if options.steer == "auto" else Training()
     steps = compressing(
         data,
         model=options.model,
         preset=options.preset,
-        steer=parse(options.steer, training=_training(options), prior=_prior(options)),
+        steer=parse(options.steer, training=_training(options, usual), prior=_prior(options)),
         lanes=options.lanes,
         lane_bytes=options.lane_bytes,
         verify=not options.no_verify,
@@ -227,13 +251,18 @@ def _compress(options: argparse.Namespace) -> None:
     bill = result.bill
     if options.json:
         report_to = sys.stderr if target == "-" else sys.stdout
-        fields = asdict(bill) | {"rate": bill.rate, "bits_per_byte": bill.bits_per_byte}
+        fields = asdict(bill) | {
+            "rate": bill.rate,
+            "bits_per_byte": bill.bits_per_byte,
+            "steering": str(result.steering),
+            "tried": result.tried,
+        }
         print(json.dumps(fields), file=report_to)
         return
     for note in bill.notes:
         print(f"llmcomp: note: {note}", file=sys.stderr)
-    for words, size in result.tried:
-        chosen = " <- kept" if words == str(result.steering) else ""
+    for index, (words, size) in enumerate(result.tried):
+        chosen = " <- kept" if index == result.kept else ""
         print(f"  {size:>9,} bytes  {words}{chosen}", file=sys.stderr)
     print(
         f"{bill.raw_bytes:,} -> {bill.total_bytes:,} bytes, rate {bill.rate:.4f}, "
@@ -278,12 +307,9 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _steer_train(options: argparse.Namespace) -> None:
-    from llmcomp.models import load_model
-
-    target = options.output or options.input + STEER_SUFFIX
+    target = options.output or ("-" if options.input == "-" else options.input + STEER_SUFFIX)
     _refuse_overwriting(target, options)
-    data = _read(options.input)
-    soft = _trained(load_model(options.model), data, options)
+    soft = _trained(load_model(options.model), _read(options.input), options)
     _write(target, soft.to_bytes())
 
 
@@ -310,29 +336,34 @@ def _steer_show(options: argparse.Namespace) -> None:
 
 
 def _steer_sweep(options: argparse.Namespace) -> None:
-    from llmcomp.evaluate import steering
-    from llmcomp.models import load_model
+    from llmcomp.evaluate import charts, steering
 
     try:
         levels = [int(part) for part in options.levels.split(",")]
     except ValueError:
         raise ValueError(f"levels {options.levels!r}; wanted numbers, as 16,256") from None
+    if options.figure:
+        _refuse_overwriting(options.figure, options)
     model, data = load_model(options.model), _read(options.input)
     if options.steer:
+        if _training(options, Training()):
+            raise ValueError("a .steer file is trained already; drop the options of training")
         soft = read_steer_file(Path(options.steer))
         soft.require(model)
     else:
         soft = _trained(model, data, options)
-    ways = steering.sweep_ways(soft, options.priors.split(","), levels)
-    job = steering.compare(data, model, ways, transductive=not options.steer)
+    job = steering.compare(
+        data, model, steering.sweep_ways(soft, options.priors.split(","), levels)
+    )
     with _progress_bar() as report:
-        rows = run(
-            job, lambda step: report(step) if report and isinstance(step, Progress) else None
-        )
-    if options.figure:
-        from llmcomp.evaluate.charts import rate_distortion
 
-        _write(options.figure, rate_distortion(rows).to_html().encode())
+        def report_progress(step: Progress | steering.Row) -> None:
+            if report is not None and isinstance(step, Progress):
+                report(step)
+
+        rows = run(job, report_progress)
+    if options.figure:
+        _write(options.figure, charts.rate_distortion(rows).to_html().encode())
     if options.json:
         print(json.dumps([steering.as_json(row) for row in rows]))
     else:
@@ -340,18 +371,43 @@ def _steer_sweep(options: argparse.Namespace) -> None:
 
 
 def _trained(model: LanguageModel, data: bytes, options: argparse.Namespace) -> SoftPrompt:
-    """Trains on a text with a progress bar; one line tells what came of it."""
-    with _progress_bar() as report:
-        soft = run(train(model, data, _training(options) or Training()), report)
-    if soft is None:
-        raise ValueError("there is nothing to train a prompt on: the text is empty")
-    facts = ", ".join(
-        f"{name.replace('_', ' ')} {soft.history[name]:.4f}"
-        for name in ("train", "held_out")
-        if name in soft.history
-    )
-    print(f"best epoch {soft.history['epochs_done']}: {facts} bits per byte", file=sys.stderr)
-    return soft
+    """Trains on a text, a line an epoch; Ctrl-C ends it early and keeps the best so far."""
+    from llmcomp.steering.fit import cut_rows, fitting
+
+    training = _training(options, Training()) or Training()
+    steps = fitting(model, cut_rows(model, data, training), training)
+    step: FitStep | None = None
+    try:
+        for step in steps:
+            if step.epoch == int(step.epoch):
+                print(_losses(step), file=sys.stderr)
+    except KeyboardInterrupt:
+        steps.close()
+        if step is None or not step.epoch >= 1:
+            raise
+        print("llmcomp: stopped; the best epoch so far is kept", file=sys.stderr)
+    if step is None or "epochs_done" not in step.best.history:
+        raise LLMCompError(
+            "no epoch ended with finite numbers, so there is no prompt to keep; "
+            "take a smaller --learning-rate"
+        )
+    print(f"kept the prompt of epoch {step.best.history['epochs_done']}", file=sys.stderr)
+    return step.best
+
+
+def _losses(step: FitStep) -> str:
+    """One line: bits per byte on both parts, and what they are without a prompt."""
+    parts = [
+        f"{name} {now:.4f} (without a prompt {plain:.4f})"
+        for name, now, plain in (
+            ("training", step.train, step.plain_train),
+            ("held out", step.held_out, step.plain_held_out),
+        )
+        if not math.isnan(now)
+    ]
+    if not parts:
+        return f"epoch 0/{step.epochs}, bits per byte:"
+    return f"epoch {step.epoch:.0f}/{step.epochs}  {'  '.join(parts)}  {step.seconds:.0f} s"
 
 
 def _bench(options: argparse.Namespace) -> None:

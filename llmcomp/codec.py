@@ -33,9 +33,15 @@ from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
 from llmcomp.lanes import EncodedLane, decode_lanes, encode, record
 from llmcomp.models import MODELS, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
-from llmcomp.schedule import PRESETS, Preset, Schedule, cut_bytes, cut_evenly
+from llmcomp.schedule import PRESETS, SCHEDULES, Preset, Schedule, cut_bytes, cut_evenly
 from llmcomp.steering.choices import Choice, candidates, parse
-from llmcomp.steering.kinds import NoSteering, Steering, describe, read_record
+from llmcomp.steering.kinds import (
+    NoSteering,
+    Steering,
+    describe,
+    read_record,
+    through_record,
+)
 from llmcomp.steering.kinds import steer as steer_model
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Steps, relay, run, share
@@ -61,6 +67,7 @@ class Compressed:
             bytes and stands in the blob; None if it was not asked for or the model did not work.
         steering: what stands in front of the text.
         tried: if there was a choice, every way of steering in words and its blob's bytes.
+        kept: the place of the kept one among them.
     """
 
     blob: bytes
@@ -68,6 +75,7 @@ class Compressed:
     trace: Trace | None
     steering: Steering
     tried: Sequence[tuple[str, int]] = ()
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,10 +330,23 @@ class _Plan:
         return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace)
 
     def header(self, model: LanguageModel, steering: Steering) -> Header:
-        """Makes the header of a blob that a steered model codes."""
-        schedule = self.preset.schedule_for(model.context_length)
+        """Makes the header of a blob.
+
+        Behind a prompt the schedule goes by its number, and both sides shrink it alike.
+        """
+        whole = SCHEDULES[self.preset.schedule]
+        schedule = whole if steering.number else whole.fitted(model.context_length)
         fingerprint = model.fingerprint[:2]
         return Header(model.number, fingerprint, schedule, steering.number, steering.pack())
+
+    def asks_the_model(self, data: bytes) -> bool:
+        """Tells whether any segment is worth the model's work, and a prompt worth training."""
+        return "lm" in self.methods and any(
+            not _hopeless(plain, _without_model(plain, self.methods))
+            for plain in (
+                data[start : start + SEGMENT_BYTES] for start in range(0, len(data), SEGMENT_BYTES)
+            )
+        )
 
     def cut(self, model: LanguageModel, data: bytes) -> list[Tokens]:
         """Tokenises a segment and cuts it into lanes."""
@@ -340,29 +361,38 @@ def _compressing(
     data: bytes, model: LanguageModel, plan: _Plan, choice: Choice
 ) -> Steps[Compressed]:
     """Tries every way of steering that was asked for and keeps the smallest blob."""
-    found = yield from candidates(choice, model, data)
-    if len(found) == 1:
-        return (yield from _steered(data, model, plan, found[0]))
-    draft, sizes = replace(plan, verify=False, trace=False), []
-    for index, steering in enumerate(found):
-        result = yield from share(_steered(data, model, draft, steering), index, len(found))
+    ways: list[Steering] = [NoSteering()]
+    if choice != NoSteering() and plan.asks_the_model(data):
+        ways = yield from candidates(choice, model, data)
+    if len(ways) == 1:
+        result = yield from _steered(data, model, plan, ways[0])
+        if result.steering is ways[0]:
+            return result
+        # the prompt was left out, but the model may do well without one
+        bare = yield from _steered(data, model, plan, NoSteering())
+        bare.bill.notes[:0] = result.bill.notes
+        return bare
+    draft, sizes, tried = replace(plan, verify=False, trace=False), [], []
+    for index, way in enumerate(ways):
+        result = yield from share(_steered(data, model, draft, way), index, len(ways))
         sizes.append(len(result.blob))
-    best = found[sizes.index(min(sizes))]
-    result = yield from _steered(data, model, plan, best)
-    tried = [(str(steering), size) for steering, size in zip(found, sizes, strict=True)]
-    return replace(result, tried=tried)
+        tried.append((str(way) + ", left out" * (result.steering is not way), sizes[-1]))
+    best = sizes.index(min(sizes))
+    result = yield from _steered(data, model, plan, ways[best])
+    return replace(result, tried=tried, kept=best)
 
 
 def _steered(
     data: bytes, model: LanguageModel, plan: _Plan, steering: Steering
 ) -> Steps[Compressed]:
-    """Compresses with one way of steering."""
-    steered = steer_model(model, steering)
-    header = plan.header(steered, steering)
+    """Compresses with one way of steering, as its record says it, or without if that is smaller."""
+    steered = steer_model(model, through_record(steering, model))
+    header = plan.header(model, steering)
+    schedule = header.schedule.fitted(steered.context_length)
     kept = []
     for start in range(0, max(1, len(data)), SEGMENT_BYTES):
         plain = data[start : start + SEGMENT_BYTES]
-        kept.append((yield from _segment(plain, start, len(data), steered, header.schedule, plan)))
+        kept.append((yield from _segment(plain, start, len(data), steered, schedule, plan)))
     first_trace = kept[0].trace
     notes = [k.note for k in kept if k.note]
     if steering.number:
@@ -372,7 +402,7 @@ def _steered(
         if len(segments) == len(kept) and (
             len(pack(bare, segments)) <= len(pack(header, [k.segment for k in kept]))
         ):
-            notes.append(f"steering ({steering}) is left out: the file is smaller without a model")
+            notes.append(f"steering ({steering}) is left out: it weighs more than it saves")
             steering, header = NoSteering(), bare
             kept = [k for k in others if k is not None]
     segments = [k.segment for k in kept]
@@ -520,18 +550,19 @@ def _decompressing(
 ) -> Steps[Decompressed]:
     total, parts, first_trace = parsed.plain_length, [], None
     done = 0
-    coded = any(frame.segment.method is Method.LM for frame in parsed.frames)
-    chosen = model_for(parsed.header, model) if coded else None
+    chosen, schedule = None, parsed.header.schedule
+    if any(frame.segment.method is Method.LM for frame in parsed.frames):
+        chosen, schedule = model_for(parsed.header, model)
     for index, frame in enumerate(parsed.frames):
         segment = frame.segment
         if chosen is not None and segment.method is Method.LM:
-            decoding = _decode_lm(segment, chosen, parsed.header.schedule)
+            decoding = _decode_lm(segment, chosen, schedule)
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             plain = b"".join(pieces)
             if trace and index == 0:
                 first_trace = Trace(
                     [
-                        record(chosen, ids, lane.payload, parsed.header.schedule)
+                        record(chosen, ids, lane.payload, schedule)
                         for ids, lane in zip(tokens, segment.lanes, strict=True)
                     ],
                     chosen.tokenizer.token_bytes,
@@ -594,8 +625,11 @@ def _framed_size(segment: Segment) -> int:
     return len(segment.pack(b"", 0, last=True))
 
 
-def model_for(header: Header, model: str | LanguageModel | None) -> LanguageModel:
+def model_for(header: Header, model: str | LanguageModel | None) -> tuple[LanguageModel, Schedule]:
     """Loads the model a header names, or checks the one given by hand, and steers it.
+
+    Returns:
+        The steered model, and the schedule as it fits beside the prompt.
 
     Raises:
         ModelError: if it is not here, or another.
@@ -615,13 +649,12 @@ def model_for(header: Header, model: str | LanguageModel | None) -> LanguageMode
         steered = steer_model(chosen, read_record(header.steering, header.record, chosen))
     except ValueError as error:
         raise FormatError(f"the blob's prompt does not fit {chosen.name}: {error}") from None
-    if header.schedule.window > steered.context_length:
+    if not header.steering and header.schedule.window > steered.context_length:
         raise FormatError(
-            f"the blob's window of {header.schedule.window} tokens is longer than what "
-            f"{chosen.name}'s context has left, {steered.context_length}; the blob is damaged or "
-            "foreign"
+            f"the blob's window of {header.schedule.window} tokens is longer than {chosen.name}'s "
+            f"context of {steered.context_length}; the blob is damaged or foreign"
         )
-    return steered
+    return steered, header.schedule.fitted(steered.context_length)
 
 
 def _finish_bill(

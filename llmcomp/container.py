@@ -12,7 +12,8 @@ segments::
                steering << 4 | schedule        1 byte; steering 0 = none, 1 to 3 as in
                                                `llmcomp.steering.kinds`; schedule 0 = spelt out
                [window, overlap]               2 varints, if schedule is 0; 16 <= window and
-                                               4 * overlap <= 3 * window
+                                               4 * overlap <= 3 * window; behind a prompt any
+                                               schedule is shrunk to what the context has left
                [length, record]                varint, at most 2**20, and so many bytes, if
                                                steering is not 0
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
@@ -73,7 +74,7 @@ class Header:
     Attributes:
         model: registry number, 0 to 255.
         fingerprint: bytes[2].
-        schedule: how lanes move their windows.
+        schedule: how lanes move their windows, before a prompt takes its part of the context.
         steering: number of the kind of steering, 0 for none.
         record: what that kind needs.
     """

@@ -109,7 +109,7 @@ def _follow(
     most_tokens: int,
 ) -> Rehearsal:
     """Decodes the lane with and without the flip and compares the paths."""
-    chosen, schedule = model_for(intact.header, model), intact.header.schedule
+    chosen, schedule = model_for(intact.header, model)
     true, astray = (
         run(decode_lanes(chosen, [Lane(lane.plain_length, payload)], schedule, most_tokens))[0]
         for payload in (lane.payload, bent)

@@ -44,6 +44,16 @@ class Schedule:
         if not 0 <= self.overlap < self.window:
             raise ValueError(f"overlap is {self.overlap}; wanted 0 to {self.window - 1}")
 
+    def fitted(self, context_length: int) -> Schedule:
+        """Shrinks to a shorter context, the overlap in proportion.
+
+        >>> Schedule(1024, 512).fitted(1000)
+        Schedule(window=1000, overlap=500)
+        """
+        if self.window <= context_length:
+            return self
+        return Schedule(context_length, self.overlap * context_length // self.window)
+
     def windows(self, n_tokens: int) -> Iterator[Window]:
         """Covers ``n_tokens`` tokens without gap or repetition.
 
@@ -82,10 +92,7 @@ class Preset:
 
     def schedule_for(self, context_length: int) -> Schedule:
         """Fits the schedule into a model's context."""
-        full = SCHEDULES[self.schedule]
-        if full.window <= context_length:
-            return full
-        return Schedule(context_length, full.overlap * context_length // full.window)
+        return SCHEDULES[self.schedule].fitted(context_length)
 
     def lanes_for(self, n_tokens: int) -> int:
         """Chooses how many lanes a segment of ``n_tokens`` gets, at least one."""

@@ -132,8 +132,25 @@ class Visitor:
         self.page.locator("#llmc-file input[type=file]").set_input_files(str(path))
         self.page.wait_for_selector(f"#llmc-file :text('{path.stem[:4]}')")
         self.page.locator("button#decode").click()
-        self.page.wait_for_selector("#decode-status [data-state=done], [data-state=error]")
+        self.page.wait_for_selector(
+            "#decode-status [data-state=done], #decode-status [data-state=error]"
+        )
         return str(self.page.locator("#decode-status .st-line").inner_text())
+
+    def experiment(self, text: str, epochs: int = 2) -> None:
+        page = self.page
+        page.get_by_role("tab", name="Steer").click()
+        page.locator("#steered-text textarea").fill(text)
+        epochs_box = page.locator("#steer-epochs input[type=number]")
+        epochs_box.fill(str(epochs))
+        epochs_box.blur()
+        page.locator("button#run").click()
+
+    def measured(self) -> str:
+        self.page.wait_for_selector(
+            "#steer-status [data-state=done], #steer-status [data-state=error]", timeout=60_000
+        )
+        return str(self.page.locator("#steer-status .st-line").inner_text())
 
     def leave(self) -> None:
         assert self.errors == []
@@ -349,3 +366,127 @@ def test_a_scrub_of_a_long_text_stays_within_a_frame(visit: Any) -> None:
     assert measured["tokens"] > 1000
     # one frame is 16.7 ms; a shared machine gets four of them before this is called a fault
     assert measured["median"] < 67, json.dumps(measured)
+
+
+def test_a_steered_text_travels_there_and_back(visit: Any, tmp_path: Path) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_text("Settings: embedded model").click()
+    assert not page.locator("#steer-text").is_visible()
+    page.locator("#steer-kind").get_by_label("text", exact=True).click()
+    page.locator("#steer-text textarea, #steer-text input").fill("The fox and the dog")
+    page.wait_for_selector("#settings :text('steering text')")
+    visitor.compress(TEXT)
+    assert "steering" in page.locator("#bill").inner_text()
+    assert not [url for url in asked if "plotly" in url.lower()], "1.3 MB only where it is used"
+    blob = visitor.download("#download", tmp_path / "steered.llmc")
+    total = page.locator("#bill tr.total td").nth(2).inner_text()
+    assert int(total) == blob.stat().st_size
+    assert "Both checks passed" in visitor.decode(blob)
+    assert page.locator("#decoded textarea").input_value() == TEXT
+
+
+def test_auto_trains_live_and_says_why_it_chose(visit: Any) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    page.get_by_text("Settings: embedded model").click()
+    page.locator("#steer-kind").get_by_label("auto", exact=True).click()
+    page.wait_for_selector("#settings :text('steering auto')")
+    page.locator("#text textarea").fill(TEXT)
+    page.locator("button#compress").click()
+    page.wait_for_selector("#compress-curve .ls-dot", timeout=60_000)
+    assert "without a prompt" in page.locator("#compress-curve .caption").inner_text()
+    page.wait_for_selector("#compress-status [data-state=done]", timeout=60_000)
+    assert "auto chose" in page.locator("#compress-status .st-line").inner_text()
+    assert not page.locator("#compress-curve .ls-root").is_visible()
+
+
+def test_an_experiment_is_predicted_measured_kept_and_used_again(
+    visit: Any, tmp_path: Path
+) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    page.get_by_role("tab", name="Steer").click()
+    page.locator("#predict").get_by_label("yes", exact=True).click()
+    visitor.experiment(TEXT)
+    assert "5 ways measured" in visitor.measured()
+    assert page.locator("#verdict").inner_text().startswith("You said yes")
+    rows = page.locator("#steer-table tbody tr")
+    assert rows.count() == 5
+    assert rows.first.inner_text().startswith("none")
+    assert "auto would choose" in page.locator("#steer-table").inner_text()
+    for figure in ("#steer-bill", "#steer-even", "#steer-rate"):
+        page.wait_for_selector(f"{figure} .main-svg")
+        assert page.locator(f"{figure}-words").inner_text().endswith(".")
+    page.locator("#closer").get_by_label("look closer").click()
+    page.wait_for_selector("#steer-bill-words :text('axis is cut')")
+    page.locator("button#sweep").click()
+    page.wait_for_selector("#steer-table tbody tr >> nth=16", timeout=60_000)
+    steer = visitor.download("#download-steer", tmp_path / "fox.steer")
+    blob = visitor.download("#download-steered", tmp_path / "fox.llmc")
+    page.get_by_text("More: model, levels").click()
+    page.locator("#steer-file input[type=file]").set_input_files(str(steer))
+    page.wait_for_selector("#steer-file :text('fox')")
+    page.locator("button#run").click()
+    page.wait_for_selector("#steer-status [data-state=busy]")
+    assert "5 ways measured" in visitor.measured()
+    assert not page.locator("#steer-curve .ls-root").is_visible(), "nothing was trained"
+    assert "Both checks passed" in visitor.decode(blob)
+
+
+def test_a_wrong_steer_file_ends_with_one_clear_line(visit: Any, tmp_path: Path) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    (tmp_path / "wrong.steer").write_bytes(b"no soft prompt at all")
+    page.get_by_role("tab", name="Steer").click()
+    page.get_by_text("More: model, levels").click()
+    page.locator("#steer-file input[type=file]").set_input_files(str(tmp_path / "wrong.steer"))
+    page.wait_for_selector("#steer-file :text('wrong')")
+    page.locator("button#run").click()
+    assert "not a .steer file" in visitor.measured()
+    assert page.locator("button#run").is_enabled()
+
+
+def test_stopping_a_training_keeps_its_best_prompt(visit: Any, tmp_path: Path) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    visitor.experiment(TEXT * 20, epochs=60)
+    page.wait_for_selector("#steer-curve .ls-dot", timeout=60_000)
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#steer-status :text('is kept')")
+    steer = visitor.download("#download-steer", tmp_path / "best.steer")
+    assert steer.stat().st_size > 100
+    page.locator("#steered-text textarea").fill(TEXT)
+    page.locator("button#again").click()
+    assert "5 ways measured" in visitor.measured()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_experiment_fits_a_phone(visit: Any, scheme: str) -> None:
+    visitor = visit(
+        viewport={"width": 375, "height": 700},
+        is_mobile=True,
+        has_touch=True,
+        reduced_motion="reduce",
+        color_scheme=scheme,
+    )
+    page = visitor.page
+    visitor.experiment(TEXT)
+    assert "5 ways measured" in visitor.measured()
+    page.wait_for_selector("#steer-rate .main-svg")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('#steer-results *')]
+            .filter((item) => item.clientWidth > 0 && !item.closest('.wide'))
+            .filter((item) => item.getBoundingClientRect().right > 375.5)
+            .map((item) => item.tagName)"""
+    )
+    assert wide == []
+    ink, paper = page.evaluate(
+        """() => [getComputedStyle(document.querySelector('#steer-bill text')).fill,
+                  getComputedStyle(document.body).backgroundColor]"""
+    )
+    bright = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, paper)]
+    assert abs(bright[0] - bright[1]) > 450, "words on figures must stand out"

@@ -53,9 +53,45 @@ def test_every_figure_is_measured():
         assert "-->\n<!-- /figure" not in text, "a figure is empty; run make figures"
 
 
+def figure(document: str, name: str) -> list[list[str]]:
+    """The cells of a figure's table, without its head."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    block = re.search(rf"<!-- figure:{name} -->\n(.*?)<!-- /figure -->", text, re.DOTALL)
+    assert block is not None
+    rows = [line.strip("| ").split(" | ") for line in block[1].splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def bits(cell: str) -> float:
+    return float(cell.replace(",", "").strip("* "))
+
+
+def test_system_000s_orders_hold():
+    """What its tables say of pythia-70m is true of the shipped model, too."""
+    none, text, noise, *trained = figure("docs/steering.md", "system-000-kinds")
+    assert none[0] == "none" and "random" in noise[0]
+    assert bits(noise[1]) >= bits(none[1])
+    hundred, five_hundred = trained
+    assert "100 epochs" in hundred[0] and "500 epochs" in five_hundred[0]
+    assert bits(five_hundred[1]) < bits(hundred[1]) < bits(none[1])
+    assert all(bits(row[5]) > bits(none[5]) for row in (text, noise, *trained)), "no free lunch"
+
+    _, *priors = figure("docs/steering.md", "system-000-priors")
+    published = {"gaussian 256", "empirical 256", "lloyd_max 256"}
+    rows = {row[0].split("tokens, ")[1]: row for row in priors}
+    vector_bits = {name: bits(rows[name][2]) + bits(rows[name][3]) for name in published}
+    errors = {name: bits(rows[name][10]) for name in published}
+    assert min(vector_bits, key=vector_bits.__getitem__) == "gaussian 256"
+    assert min(errors, key=errors.__getitem__) == "lloyd_max 256"
+    bug = bits(rows["gaussian 256, half-bin bug"][10])
+    assert 3.5 < bug / errors["gaussian 256"] < 4.5
+
+
 def test_figures_belong_to_the_shipped_model():
     """After a model change `make figures` must run again."""
-    assert load_model(resolve("embedded")).fingerprint.hex()[:16] in README
+    fingerprint = load_model(resolve("embedded")).fingerprint.hex()[:16]
+    for document in DOCUMENTS:
+        assert fingerprint in document.read_text(encoding="utf-8"), document.name
 
 
 def test_no_one_is_told_to_install_another_project():

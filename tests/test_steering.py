@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from llmcomp.cli import main
 from llmcomp.codec import compressing, get_info
 from llmcomp.container import Header, Lane, pack, unpack, varint
 from llmcomp.errors import DamagedError, FormatError, LLMCompError, ModelError, VersionError
+from llmcomp.evaluate.steering import as_json, compare, table
 from llmcomp.lanes import decode_lanes, encode
 from llmcomp.models.base import LanguageModel
 from llmcomp.models.grid import WEIGHT_GRID, snap
@@ -217,13 +219,13 @@ def test_a_steered_blob_decodes_in_a_fresh_process(tmp_path, ways):
 
 
 def test_steering_that_brings_nothing_is_left_out(tiny, ways):
-    for way in ways[1:]:
+    for way in ways[5:]:
         for data in (b"", b"x", bytes(range(256)) * 20):
             result = run(compressing(data, model=tiny, steer=way))
             header = unpack(result.blob).header
             assert (header.steering, header.record) == (0, b"")
             assert len(result.blob) <= len(data) + 21
-            assert result.steering == NoSteering()
+            assert result.steering == NoSteering(), (way, data)
             assert llmcomp.decompress(result.blob, model=tiny) == data
 
 
@@ -239,9 +241,47 @@ def test_the_smallest_of_several_wins(tiny, ways):
 
 
 def test_auto_never_costs_more_than_none(tiny):
-    blob = llmcomp.compress(TEXT, model=tiny, steer=Auto(training=BRIEF))
-    assert len(blob) <= len(llmcomp.compress(TEXT, model=tiny))
-    assert llmcomp.decompress(blob, model=tiny) == TEXT
+    for methods in (("lm",), ("lm", "xz", "stored")):
+        plain = llmcomp.compress(TEXT, model=tiny, methods=methods)
+        blob = llmcomp.compress(TEXT, model=tiny, steer=Auto(training=BRIEF), methods=methods)
+        assert len(blob) <= len(plain)
+        assert llmcomp.decompress(blob, model=tiny) == TEXT
+
+
+def test_a_prompt_that_pays_is_chosen(tiny):
+    """A long text under a weak model: the prompt earns more than it weighs."""
+    text = TEXT * 40
+    brisk = replace(BRIEF, epochs=30, learning_rate=5e-2, n_virtual_tokens=2, held_out=0.0)
+    auto = Auto(training=brisk, priors=(Laplace(levels=8), Laplace(levels=16)))
+    result = run(compressing(text, model=tiny, steer=auto, methods=("lm",), lanes=16))
+    plain = llmcomp.compress(text, model=tiny, methods=("lm",), lanes=16)
+    assert isinstance(result.steering, TrainedSteering)
+    assert len(result.blob) < len(plain)
+    assert llmcomp.decompress(result.blob, model=tiny) == text
+
+
+def test_no_prompt_is_trained_where_no_model_is_asked(tiny, monkeypatch):
+    from llmcomp.steering import fit
+
+    monkeypatch.setattr(fit, "fitting", lambda *_: pytest.fail("trained for nothing"))
+    noise = np.random.default_rng(0).bytes(5000)
+    for data, methods in ((noise, ("lm", "xz", "stored")), (TEXT, ("xz",)), (b"", ("lm",))):
+        blob = llmcomp.compress(data, model=tiny, steer=Trained(BRIEF), methods=methods)
+        assert llmcomp.decompress(blob, model=tiny) == data
+
+
+def test_what_is_left_out_is_tried_without_a_prompt(tiny, soft):
+    """A prompt too heavy for its text must not cost the model's own saving."""
+    text = b"The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not."
+    result = run(compressing(text, model=tiny, steer=soft))
+    assert result.steering == NoSteering() and "left out" in " ".join(result.bill.notes)
+    assert len(result.blob) <= len(llmcomp.compress(text, model=tiny))
+    tried = run(
+        compressing(
+            text, model=tiny, steer=[NoSteering(), *run(candidates(Coded(soft), tiny, text))]
+        )
+    ).tried
+    assert tried[1][0].endswith("left out")
 
 
 def test_random_prompts_are_the_same_everywhere(tiny):
@@ -322,14 +362,71 @@ def test_a_record_beyond_the_limit_is_a_usage_error(tiny):
 
 def test_a_steer_file_keeps_everything(soft):
     back = SoftPrompt.from_bytes(soft.to_bytes())
+    assert back.to_bytes() == soft.to_bytes()
+    assert (back.scale, back.model, back.fingerprint, back.history) == (
+        soft.scale, soft.model, soft.fingerprint, soft.history,
+    )  # fmt: skip
     np.testing.assert_array_equal(back.vector, soft.vector)
-    assert replace(back, vector=soft.vector) == soft
 
 
 def test_any_safetensors_reader_opens_it(soft):
     from safetensors.numpy import load
 
     np.testing.assert_array_equal(load(soft.to_bytes())["vector"], soft.vector)
+
+
+def test_scales_are_rounded_where_they_are_made(tiny, soft):
+    """A record holds 14 binary places, so an encoder must not use more."""
+    for way in (
+        RandomSteering(4, 1, 0.3),
+        TrainedSteering.coding(replace(soft, scale=0.1), Laplace(levels=8)),
+    ):
+        blob = llmcomp.compress(TEXT, model=tiny, steer=way, methods=("lm",))
+        assert llmcomp.decompress(blob, model=tiny) == TEXT
+    for bad in (0.0, -1.0, float("nan"), float("inf"), 1e-9, 1e9):
+        with pytest.raises(ValueError, match="scale"):
+            RandomSteering(4, 1, bad)
+        with pytest.raises(ValueError, match="scale"):
+            replace(soft, scale=bad)
+
+
+def test_an_encoder_sees_what_its_record_says(tiny):
+    """A record that loses something makes another blob, never one that decodes to nothing."""
+
+    class Careless(TextSteering):
+        def pack(self) -> bytes:
+            return self.text[:-1]
+
+    blob = llmcomp.compress(TEXT, model=tiny, steer=Careless(b"The dog"), methods=("lm",))
+    assert unpack(blob).header.record == b"The do"
+    assert llmcomp.decompress(blob, model=tiny) == TEXT
+
+
+def test_records_take_no_outsized_time_or_memory(tiny, monkeypatch):
+    blob = llmcomp.compress(TEXT, model=tiny, methods=("lm",))
+    monkeypatch.setattr(type(tiny), "embed", lambda *_: pytest.fail("embedded a mebibyte"))
+    for text in (b"\xff" * (1 << 20), b"\xff" * 500):
+        with pytest.raises(FormatError, match="a string of"):
+            llmcomp.decompress(forged(blob, 1, text), model=tiny)
+
+
+def test_start_and_prompt_are_run_once(tiny, monkeypatch):
+    """However often windows restart, what stands before them costs nothing again."""
+    model = tiny.steered(on_grid(np.random.default_rng(0), 40, 32))
+    positions = []
+    real = type(model.runner)._run
+
+    def counted(self, x, keep):
+        positions.append(x.shape[0] * x.shape[1])
+        return real(self, x, keep)
+
+    monkeypatch.setattr(type(model.runner), "_run", counted)
+    ids = model.tokenizer.encode(TEXT)[:48]
+    (coded,) = run(encode(model, [ids], Schedule(16, 12)))
+    n_bytes = len(model.tokenizer.decode(ids))
+    run(decode_lanes(model, [Lane(n_bytes, coded.payload)], Schedule(16, 12)))
+    windows = 1 + (48 - 16) // 4
+    assert sum(positions) <= 2 * windows * 16
 
 
 def test_every_damage_to_a_steer_file_is_noticed(soft):
@@ -342,11 +439,23 @@ def test_every_damage_to_a_steer_file_is_noticed(soft):
         except LLMCompError as error:
             assert "\n" not in str(error)
         else:  # white space between JSON's words is the only thing that carries nothing
-            assert replace(back, vector=soft.vector) == soft
-            np.testing.assert_array_equal(back.vector, soft.vector)
+            assert back.to_bytes() == data, at
     for cut in (0, 5, 100, len(data) - 1):
         with pytest.raises(LLMCompError):
             SoftPrompt.from_bytes(data[:cut])
+
+
+def consistent(soft: SoftPrompt, name: str, value: object) -> bytes:
+    """The file with something else in it and a SHA-256 that holds: foreign, not damaged."""
+    from safetensors.numpy import save
+
+    from llmcomp.steering.soft_prompt import _digest, _parse
+
+    vector, about = _parse(soft.to_bytes())
+    del about["sha256"]
+    about[name] = value
+    about["sha256"] = _digest(vector, about)
+    return save({"vector": vector}, {"steer": json.dumps(about)})
 
 
 def test_foreign_steer_files_get_one_clear_line(tiny, soft, tmp_path):
@@ -355,6 +464,16 @@ def test_foreign_steer_files_get_one_clear_line(tiny, soft, tmp_path):
     for bad in (b"", b"LLMC", save({"x": np.zeros(3)}), save({"vector": np.zeros((2, 3))})):
         with pytest.raises(FormatError, match=r"not a \.steer file"):
             SoftPrompt.from_bytes(bad)
+    for name, value in (
+        ("scale", "abc"), ("scale", float("nan")), ("scale", -1), ("scale", [1]), ("scale", None),
+        ("history", []), ("history", None), ("model", 5), ("fingerprint", None),
+    ):  # fmt: skip
+        with pytest.raises(FormatError) as caught:
+            SoftPrompt.from_bytes(consistent(soft, name, value))
+        assert "\n" not in str(caught.value)
+    for text in ("[", "[]", "[" * 100_000):
+        with pytest.raises(FormatError):
+            SoftPrompt.from_bytes(save({"vector": soft.vector}, {"steer": text}))
     other = replace(soft, model="other", fingerprint="ab" * 32)
     wide = replace(soft, vector=np.zeros((2, 31), np.float32))
     infinite = replace(soft, vector=np.full((2, 32), np.inf, np.float32))
@@ -379,23 +498,38 @@ def test_specs():
     assert parse(None) == parse("none") == NoSteering()
     assert parse("text") == TextSteering(DEFAULT_TEXT.encode())
     assert parse("text:a:b") == TextSteering(b"a:b")
+    assert parse("text:") == TextSteering(b"")
+    assert parse("text:\udcff") == TextSteering(b"\xff")  # as a shell hands over what is no UTF-8
     assert parse("random:8:3") == RandomSteering(8, 3)
+    assert parse("random:8:3:0.5") == RandomSteering(8, 3, 0.5)
     assert parse("random") == RandomSteering()
     assert parse("trained", training=BRIEF, prior=Laplace()) == Trained(BRIEF, Laplace())
     assert parse("auto") == Auto()
-    for bad in ("texts", "random:x", "random:1:2:3", "", "trained:3"):
+    assert parse("auto", training=BRIEF, prior=Laplace()) == Auto(BRIEF, priors=(Laplace(),))
+    assert parse([NoSteering(), TextSteering()]) == [NoSteering(), TextSteering()]
+    for bad in ("texts", "random:x", "random:", "random:1:2:3:4", "", "trained:3"):
         with pytest.raises(ValueError, match="wanted"):
             parse(bad)
     with pytest.raises(ValueError, match="wanted"):
         parse([])
-    with pytest.raises(OSError, match="nowhere"):
-        parse("nowhere.steer")
+    for useless in ({"training": BRIEF}, {"prior": Laplace()}):
+        with pytest.raises(ValueError, match="need"):
+            parse("text", **useless)
+    for name in ("nowhere.steer", Path("nowhere.steer")):
+        with pytest.raises(OSError, match="nowhere"):
+            parse(name)
+    for wrong in (5, b"text", ["text"], [Auto()], {"a": 1}, object()):
+        with pytest.raises(TypeError, match="way of steering"):
+            parse(wrong)
+    with pytest.raises(TypeError, match="bytes"):
+        TextSteering("text")
 
 
 def test_settings_refuse_what_cannot_be():
     for bad in (
         {"epochs": 0}, {"n_virtual_tokens": 0}, {"learning_rate": 0.0}, {"held_out": 1.0},
-        {"seed": -1}, {"precision": "int4"}, {"learning_rate": float("nan")},
+        {"seed": -1}, {"precision": "int4"}, {"learning_rate": float("nan")}, {"seed": 1 << 63},
+        {"learning_rate": float("inf")}, {"row_tokens": 0}, {"row_bytes": -1}, {"scale": 0.0},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="wanted"):
             replace(BRIEF, **bad)
@@ -454,7 +588,22 @@ def test_stopping_keeps_the_best_so_far(tiny):
             break
     job.close()
     assert best is not None and best.history["epochs_done"] in (1, 2)
-    assert llmcomp.decompress(llmcomp.compress(TEXT, model=tiny, steer=best), model=tiny) == TEXT
+    blob = llmcomp.compress(TEXT, model=tiny, steer=best, methods=("lm",))
+    assert get_info(blob).steering == "trained, 4 virtual tokens, gaussian 256"
+    assert llmcomp.decompress(blob, model=tiny) == TEXT
+
+
+def test_a_training_that_leaves_the_numbers_keeps_none_of_it(tiny):
+    for held_out in (0.0, 0.3):
+        _, steps = fit(tiny, replace(BRIEF, learning_rate=1e30, held_out=held_out))
+        assert np.isfinite(steps[-1].best.vector).all()
+
+
+def test_long_texts_are_sampled(tiny):
+    from llmcomp.steering.fit import cut_rows
+
+    rows = cut_rows(tiny, TEXT * 20, replace(BRIEF, max_bytes=1000))
+    assert 900 < rows.train_bytes + rows.held_out_bytes < 1200
 
 
 def test_the_best_epoch_is_kept_not_the_last(tiny):
@@ -602,3 +751,33 @@ def test_the_shipped_model_is_steered_by_command(command, embedded, real_text, t
         assert words in command("info", "in.txt.llmc")[1]
         assert command("decompress", "in.txt.llmc", "-o", "out.txt", "-f")[0] == 0
         assert (tmp_path / "out.txt").read_bytes() == real_text[:4000]
+
+
+# --- measuring -------------------------------------------------------------------------------
+
+
+def test_rows_add_up_and_say_when_a_prompt_pays(tiny, soft, ways):
+    rows = run(compare(TEXT, tiny, ways[1:]))
+    assert [row.kind for row in rows] == ["none", *(way.kind for way in ways[1:])]
+    for row, way in zip(rows, ways, strict=True):
+        blob = llmcomp.compress(TEXT, model=tiny, steer=way, methods=("lm",))
+        assert row.total_bits == pytest.approx(8 * len(blob))
+    trained = rows[-1]
+    assert trained.bits_per_coordinate == trained.vector_bits / trained.n_coordinates
+    assert trained.vector_rate == trained.bits_per_coordinate / 32
+    paying = replace(
+        trained, ideal_bits=trained.plain_bits - 100.0, prompt_bits=950.0, metadata_bits=50.0
+    )
+    assert paying.break_even_bytes == pytest.approx(10 * len(TEXT))
+    assert replace(paying, ideal_bits=paying.plain_bits).break_even_bytes == float("inf")
+    assert len(table(rows).splitlines()) == 2 + len(rows)
+    json.loads(json.dumps([as_json(row) for row in rows], allow_nan=False))
+    with pytest.raises(ValueError, match="empty"):
+        run(compare(b"", tiny, []))
+
+
+def test_a_prompt_trained_on_the_very_text_is_marked(tiny):
+    _, steps = fit(tiny, BRIEF)
+    way = TrainedSteering.coding(steps[-1].best, Laplace(levels=8))
+    assert run(compare(TEXT, tiny, [way]))[1].transductive
+    assert not run(compare(TEXT[1:], tiny, [way]))[1].transductive

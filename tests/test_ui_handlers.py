@@ -14,7 +14,7 @@ import pytest
 import llmcomp.models
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.steps import Progress
-from llmcomp.ui import handlers, views
+from llmcomp.ui import handlers, jobs, views
 
 TINY = Path(__file__).parent / "models" / "tiny"
 KNOWN = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 4
@@ -196,10 +196,10 @@ def test_examples_are_small_and_of_three_scripts() -> None:
 
 
 def test_names_of_files_are_safe_and_speaking() -> None:
-    assert handlers._speaking_name("../../etc/passwd", None) == "etc-passwd"
-    assert handlers._speaking_name("Привет, мир!", None) == "Привет-мир"
-    assert handlers._speaking_name("<>|*?", None) == "text"
-    assert handlers._speaking_name("", "/uploads/alice 29.txt") == "alice-29-txt"
+    assert jobs.speaking_name("../../etc/passwd", None) == "etc-passwd"
+    assert jobs.speaking_name("Привет, мир!", None) == "Привет-мир"
+    assert jobs.speaking_name("<>|*?", None) == "text"
+    assert jobs.speaking_name("", "/uploads/alice 29.txt") == "alice-29-txt"
 
 
 def test_status_tells_stage_count_rate_and_time_left() -> None:

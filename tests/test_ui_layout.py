@@ -17,14 +17,14 @@ def demo() -> Any:
     return layout.build_demo(NO_HERO)
 
 
-def test_only_two_tabs_and_no_empty_ones(demo: Any) -> None:
+def test_the_tabs_are_those_that_work(demo: Any) -> None:
     tabs = [block.label for block in demo.blocks.values() if isinstance(block, gr.Tab)]
-    assert tabs == ["Compress", "Decompress"]
+    assert tabs == ["Compress", "Decompress", "Steer"]
 
 
-def test_only_the_two_jobs_are_public(demo: Any) -> None:
+def test_only_whole_jobs_are_public(demo: Any) -> None:
     public = set(demo.get_api_info()["named_endpoints"])
-    assert public == {"/compress", "/decompress"}
+    assert public == {"/compress", "/decompress", "/steer"}
 
 
 def test_every_button_does_something(demo: Any) -> None:
@@ -37,7 +37,7 @@ def test_every_button_does_something(demo: Any) -> None:
 def test_no_value_reaches_a_template(demo: Any) -> None:
     drawn = [b for b in demo.blocks.values() if isinstance(b, gr.HTML) and b.js_on_load]
     own = [block for block in drawn if "llmcomp." in block.js_on_load]
-    assert len(own) == 3
+    assert len(own) == 6
     assert all("{" not in block.html_template for block in own)
 
 

@@ -99,11 +99,12 @@ def bills(rows: Sequence[Row], *, closer: bool = False) -> go.Figure:
             x=[getattr(row, part) for row in ordered],
             name=name,
             orientation="h",
-            marker={"color": colour},
+            marker={"color": colour, "line": {"width": 0}},
             hovertemplate=f"%{{y}}: {name} %{{x:,.0f}} bits<extra></extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.3)
     _dress(figure, height=120 + _BAR_PX * len(ordered))
+    figure.update_layout(legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(title_text="bits of the file", rangemode="tozero")
     if closer:
@@ -147,7 +148,7 @@ def break_even(rows: Sequence[Row]) -> go.Figure:
         colour = _COLOURS[row.prior or row.kind]
         figure.add_scatter(
             x=lengths,
-            y=[_rate(row, length) for length in lengths],
+            y=[_rate(row, ordered[0], length) for length in lengths],
             mode="lines",
             line={"color": colour, "dash": "dash", "width": 2},
             legendgroup=row.name,
@@ -158,7 +159,7 @@ def break_even(rows: Sequence[Row]) -> go.Figure:
         hollow = row.transductive
         figure.add_scatter(
             x=[n_bytes],
-            y=[_rate(row, n_bytes)],
+            y=[_rate(row, ordered[0], n_bytes)],
             mode="markers",
             marker={
                 "color": colour,
@@ -174,21 +175,21 @@ def break_even(rows: Sequence[Row]) -> go.Figure:
     _dress(figure, height=380)
     figure.update_xaxes(type="log", title_text="length of the text in bytes", exponentformat="SI")
     # near zero length every prompt is infinitely dear: show what there is to decide
-    highest = max(_rate(row, n_bytes) for row in ordered)
-    lowest = min(_rate(row, right) for row in ordered)
+    highest = max(_rate(row, ordered[0], n_bytes) for row in ordered)
+    lowest = min(_rate(row, ordered[0], right) for row in ordered)
     margin = 0.08 * (highest - lowest) or 0.1
     figure.update_yaxes(title_text="bits per byte", range=[lowest - margin, highest + margin])
     return figure
 
 
-def _rate(row: Row, n_bytes: float) -> float:
-    """Bits per byte at another length: the record is paid once, all else in proportion."""
-    once = row.prompt_bits + row.metadata_bits
+def _rate(row: Row, plain: Row, n_bytes: float) -> float:
+    """Bits per byte at another length: what is dearer than in `none` is paid once."""
+    once = row.prompt_bits + row.metadata_bits + row.envelope_bits - plain.envelope_bits
     return (row.total_bits - once) / row.raw_bytes + once / n_bytes
 
 
 def _mark_crossings(figure: go.Figure, ordered: Sequence[Row]) -> None:
-    level = _rate(ordered[0], 1.0)
+    level = ordered[0].total_bits / ordered[0].raw_bytes
     paying = [row for row in ordered[1:] if 0 < row.break_even_bytes <= _LONGEST]
     for place, row in enumerate(sorted(paying, key=lambda row: row.break_even_bytes)):
         figure.add_scatter(
@@ -286,8 +287,8 @@ def rate_distortion_words(rows: Sequence[Row], twins: Sequence[Row] = ()) -> str
     if not twins:
         return words
     return (
-        f"{words} Hollow: system 000's half-bin error, values half a step too high; the same bits, "
-        "about four times the squared error."
+        f"{words} Hollow: system 000's half-bin error; every value comes out half a step too high, "
+        "at about four times the squared error."
     )
 
 

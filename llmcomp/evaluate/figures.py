@@ -26,6 +26,7 @@ def measurements() -> Mapping[str, Callable[[], str]]:
     """Names the figures and what measures each."""
     return {
         "model": _model,
+        "steering-model": _model,
         **steering_study.measurements(),
         **{
             what: partial(bench.report, [], "embedded", what, as_json=False)

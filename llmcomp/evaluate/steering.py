@@ -31,7 +31,8 @@ class Row:
         kind: ``none``, ``text``, ``random`` or ``trained``.
         prior: name of the hyper-prior, empty unless trained.
         levels: the quantiser's, 0 unless trained.
-        text_bits: the payload: the text under the steered model.
+        text_bits: the payload: the text under the steered model, in whole bytes a lane.
+        ideal_bits: the same before any rounding to bytes.
         prompt_bits: the coded vector.
         metadata_bits: the rest of the steering record.
         envelope_bits: header, lengths, checksums.
@@ -39,7 +40,7 @@ class Row:
         mse: of the reconstructed vector, in units of its scale.
         n_coordinates: of the vector.
         raw_bytes: the text's.
-        plain_text_bits: ``text_bits`` without steering.
+        plain_bits: ``ideal_bits`` without steering.
         transductive: the prompt was trained on the very text it is measured on.
     """
 
@@ -48,6 +49,7 @@ class Row:
     prior: str
     levels: int
     text_bits: float
+    ideal_bits: float
     prompt_bits: float
     metadata_bits: float
     envelope_bits: float
@@ -55,7 +57,7 @@ class Row:
     mse: float
     n_coordinates: int
     raw_bytes: int
-    plain_text_bits: float
+    plain_bits: float
     transductive: bool
 
     @property
@@ -80,8 +82,8 @@ class Row:
 
     @property
     def saved_bits(self) -> float:
-        """Bits of text that steering saves, its own cost aside."""
-        return self.plain_text_bits - self.text_bits
+        """Bits of text that steering saves, its own cost and the rounding to bytes aside."""
+        return self.plain_bits - self.ideal_bits
 
     @property
     def break_even_bytes(self) -> float:
@@ -100,7 +102,6 @@ def compare(
     *,
     preset: str = "balanced",
     lane_bytes: int | None = None,
-    transductive: bool = False,
 ) -> Generator[Row | Progress, None, list[Row]]:
     """Compresses a text in several ways.
 
@@ -110,14 +111,19 @@ def compare(
         ways: what to try beside `none`.
         preset: as in `compressing`.
         lane_bytes: as in `compressing`.
-        transductive: whether trained prompts were trained on this text.
 
     Yields:
         `Progress`, and each row when it is measured.
 
     Returns:
         All rows, `none` first.
+
+    Raises:
+        ValueError: if the text is empty.
+        ModelError: if a prompt was made for another model.
     """
+    if not data:
+        raise ValueError("there is nothing to measure: the text is empty")
     every: list[Steering] = [NoSteering(), *(w for w in ways if not isinstance(w, NoSteering))]
     rows: list[Row] = []
     for index, way in enumerate(every):
@@ -132,7 +138,9 @@ def compare(
         )
         bill = (yield from share(job, index, len(every))).bill
         text_bits = bill.ideal_bits + bill.coder_bits + bill.tail_bits
-        coded = way.coded if isinstance(way, TrainedSteering) else None
+        coded, soft = None, None
+        if isinstance(way, TrainedSteering):
+            coded, soft = way.coded, way.soft
         rows.append(
             Row(
                 name=str(way),
@@ -140,6 +148,7 @@ def compare(
                 prior=coded.prior.name if coded else "",
                 levels=coded.prior.levels if coded else 0,
                 text_bits=text_bits,
+                ideal_bits=bill.ideal_bits,
                 prompt_bits=bill.prompt_bits,
                 metadata_bits=bill.steering_bits,
                 envelope_bits=bill.header_bits + bill.lengths_bits + bill.checksum_bits,
@@ -147,8 +156,8 @@ def compare(
                 mse=coded.mse if coded else math.nan,
                 n_coordinates=coded.values.size if coded else 0,
                 raw_bytes=len(data),
-                plain_text_bits=rows[0].text_bits if rows else text_bits,
-                transductive=transductive and coded is not None,
+                plain_bits=rows[0].ideal_bits if rows else bill.ideal_bits,
+                transductive=soft is not None and soft.trained_on(data),
             )
         )
         yield rows[-1]
@@ -171,18 +180,21 @@ def sweep_ways(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Renders rows as a Markdown table; all bits are of one really made blob each."""
+    """Renders rows as a Markdown table; all bits are of one really made blob each.
+
+    A star marks a prompt that was trained on the very text.
+    """
     lines = [
         "| steering | text | prompt | metadata | envelope | **total** | rate | against none "
-        "| bits/coord. | entropy | MSE | break-even |",
-        "|---|" + "---:|" * 11,
+        "| bits/coord. | entropy | MSE | vector's rate | break-even |",
+        "|---|" + "---:|" * 12,
     ]
     least = min(row.total_bits for row in rows)
     for row in rows:
         total = f"{row.total_bits:,.0f}"
         change = 100 * (row.total_bits / rows[0].total_bits - 1)
         cells = [
-            row.name,
+            row.name + " *" * row.transductive,
             *(
                 f"{bits:,.0f}"
                 for bits in (row.text_bits, row.prompt_bits, row.metadata_bits, row.envelope_bits)
@@ -199,8 +211,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def as_json(row: Row) -> dict[str, Any]:
     """Turns a row into plain values; what does not exist is None."""
-    names = [*Row.__slots__, "total_bits", "saved_bits", "bits_per_coordinate", "break_even_bytes"]
-    found = {name: getattr(row, name) for name in names}
+    derived = ("total_bits", "saved_bits", "bits_per_coordinate", "vector_rate", "break_even_bytes")
+    found = {name: getattr(row, name) for name in (*Row.__slots__, *derived)}
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in found.items()

@@ -73,7 +73,9 @@ def prompts(
         training = replace(training, epochs=max(epochs))
         for step in fitting(model, cut_rows(model, data, training), training):
             if step.epoch in paths:
-                paths[int(step.epoch)].write_bytes(step.best.to_bytes())
+                partial = paths[int(step.epoch)].with_suffix(".tmp")
+                partial.write_bytes(step.best.to_bytes())
+                partial.replace(paths[int(step.epoch)])
             if step.epoch == int(step.epoch):
                 sys.stderr.write(f"\repoch {step.epoch:.0f}: {step.train:.4f} bits per byte")
         sys.stderr.write("\n")
@@ -95,7 +97,7 @@ def _published_kinds() -> str:
         RandomSteering(SYSTEM_000.n_virtual_tokens, scale=1.0),
         *(TrainedSteering.coding(soft, FINE) for soft in trained.values()),
     ]
-    rows = run(compare(data, model, ways, lane_bytes=CHUNK_BYTES, transductive=True))
+    rows = run(compare(data, model, ways, lane_bytes=CHUNK_BYTES))
     named = [
         replace(row, name=f"{row.name}, {n} epochs")
         for row, n in zip(rows[-len(EPOCHS) :], EPOCHS, strict=True)
@@ -115,7 +117,7 @@ def _published_priors() -> str:
         Laplace(),
     )
     ways = [TrainedSteering.coding(soft, prior) for prior in priors]
-    rows = run(compare(data, model, ways, lane_bytes=CHUNK_BYTES, transductive=True))
+    rows = run(compare(data, model, ways, lane_bytes=CHUNK_BYTES))
     bugs = [getattr(prior, "published_bug", False) for prior in priors]
     named = [
         replace(row, name=row.name + ", half-bin bug" * bug)
@@ -150,7 +152,6 @@ def _kinds(name: str) -> list[Row]:
                     for prior in (Gaussian(), Laplace(levels=16))
                 ),
             ],
-            transductive=True,
         )
     )
 
@@ -159,7 +160,7 @@ def _sweep() -> str:
     model, data = load_model("embedded"), dict(corpus())[ENWIK8]
     training = Training()
     soft = prompts(model, data, training, (training.epochs,))[training.epochs]
-    return table(run(compare(data, model, sweep_ways(soft), transductive=True)))
+    return table(run(compare(data, model, sweep_ways(soft))))
 
 
 def _subject() -> tuple[LanguageModel, bytes]:

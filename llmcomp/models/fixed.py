@@ -25,7 +25,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,24 @@ class _Layer:
     down: Float64Array
 
 
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """What start token and prompt leave behind, the same for every row.
+
+    Attributes:
+        hidden: float64[1, D], the last residual stream at the prompt's end.
+        heads: keys and values of every layer, each float64[1 + P, G, d].
+    """
+
+    hidden: Float64Array
+    heads: list[tuple[Float64Array, Float64Array]]
+
+    @property
+    def length(self) -> int:
+        """Positions: the start token and the prompt."""
+        return len(self.heads[0][0])
+
+
 class FixedRunner:
     """Runs one model; immutable after loading, so threads may share it.
 
@@ -163,7 +181,7 @@ class FixedRunner:
             head = self._take("lm_head.weight", shape.vocab_size, shape.hidden)
         self._head = np.ascontiguousarray(head.T)
         self._scale = 1.0 / math.sqrt(shape.head_dim)
-        self._prompt = np.empty((0, shape.hidden))
+        self._prefix: _Prefix | None = None
         del self._weights
         self._assert_exact()
 
@@ -281,11 +299,16 @@ class FixedRunner:
         found: Float64Array = self._embedding[tokens]
         return found
 
-    def steered(self, prompt: Float64Array) -> FixedRunner:
+    def steered(self, prompt: Float64Array, start_token: int) -> FixedRunner:
         """Shares everything but the prompt; see `llmcomp.models.base.LanguageModel.steered`.
 
+        Start token and prompt begin every row alike, so their keys and values are made here, once.
         Any vector on a grid will do: norms scale their input before they square it, and what
         reaches a product is normalised and clamped whatever the prompt says.
+
+        Args:
+            prompt: float64[P, hidden].
+            start_token: the one that begins every row.
         """
         if prompt.ndim != 2 or prompt.shape[1] != self.shape.hidden:
             raise ValueError(
@@ -300,7 +323,11 @@ class FixedRunner:
         if not on_grid or np.abs(prompt).max(initial=0.0) > PROMPT_LIMIT:
             raise ValueError("a prompt has to be finite, on the weights' grid and within 2**15")
         steered = copy.copy(self)
-        steered._prompt = np.ascontiguousarray(prompt, np.float64)
+        steered._prefix = None
+        x = np.concatenate([self._embedding[[start_token]], prompt])[None]
+        heads: list[tuple[Float64Array, Float64Array]] = []
+        hidden = steered._run(x, lambda _, k, v: heads.append((k[0], v[0])))
+        steered._prefix = _Prefix(hidden[0, -1:], heads)
         return steered
 
     def score(self, rows: Tokens) -> Iterator[tuple[int, int, Float64Array]]:
@@ -316,17 +343,22 @@ class FixedRunner:
         Raises:
             ValueError: if the room is more than the context or less than the rows.
         """
-        n_virtual = len(self._prompt)
+        n_virtual = self._n_virtual
         most = self.shape.context_length - n_virtual
         if not rows.shape[1] <= room <= most:
             raise ValueError(f"room for {room} positions; wanted {rows.shape[1]} to {most}")
         session = FixedSession(self, len(rows), n_virtual + rows.shape[1], n_virtual + room)
-        together = max(1, _PREFILL_TOKENS // (n_virtual + rows.shape[1]))
+        together = max(1, _PREFILL_TOKENS // rows.shape[1])
         last = [
             self._forward(rows[lane : lane + together], session, lane)[:, -1]
             for lane in range(0, len(rows), together)
         ]
         return session, self._logits(np.concatenate(last))
+
+    @property
+    def _n_virtual(self) -> int:
+        """Positions of the prompt; the start token before it is counted by the rows."""
+        return 0 if self._prefix is None else self._prefix.length - 1
 
     def _logits(self, hidden: Float64Array) -> Float64Array:
         logits: Float64Array = _normed(hidden, self._norm, self.shape.norm_eps) @ self._head
@@ -343,32 +375,64 @@ class FixedRunner:
             first_lane: the session's lane that the first row belongs to.
 
         Returns:
-            The last residual stream, float64[B, T, D]; entry 0 is what follows start token and
-            prompt.
+            The last residual stream, float64[B, T, D]; behind a prompt, entry 0 is the prompt's.
         """
-        s, n_virtual = self.shape, len(self._prompt)
-        x = self._embedding[rows]
-        prompts = np.broadcast_to(self._prompt, (len(rows), *self._prompt.shape))
-        x = np.concatenate([x[:, :1], prompts, x[:, 1:]], axis=1)
+        most = self.shape.context_length - self._n_virtual
+        if not 0 < rows.shape[1] <= most:
+            raise ValueError(f"a row has {rows.shape[1]} tokens; this model takes 1 to {most}")
+        prefix = self._prefix
+        first = 0 if prefix is None else prefix.length
+        lanes = slice(first_lane, first_lane + len(rows))
+
+        def fill(layer: int, keys: Float64Array, values: Float64Array) -> None:
+            if session is not None:
+                session.fill(layer, lanes, first, keys, values)
+
+        if prefix is None:
+            return self._run(self._embedding[rows], fill)
+        for layer, (keys, values) in enumerate(prefix.heads):
+            if session is not None:
+                session.fill(layer, lanes, 0, keys, values)
+        start = np.broadcast_to(prefix.hidden, (len(rows), *prefix.hidden.shape))
+        if rows.shape[1] == 1:
+            return start
+        rest = self._run(self._embedding[rows[:, 1:]], fill)
+        return np.concatenate([start, rest], axis=1)
+
+    def _run(
+        self,
+        x: Float64Array,
+        keep: Callable[[int, Float64Array, Float64Array], None],
+    ) -> Float64Array:
+        """Runs all layers over rows, behind the prefix if there is one.
+
+        Args:
+            x: float64[B, T, D], embeddings or a prompt's vectors.
+            keep: takes every layer's number, keys and values, each float64[B, T, G, d].
+
+        Returns:
+            float64[B, T, D].
+        """
+        s, prefix = self.shape, self._prefix
         B, T, _ = x.shape
-        if not n_virtual < T <= s.context_length:
-            raise ValueError(
-                f"a row has {T - n_virtual} tokens; this model takes 1 to "
-                f"{s.context_length - n_virtual}"
-            )
+        first = 0 if prefix is None else prefix.length
+        positions = np.tile(np.arange(first, first + T), B)
         x = x.reshape(B * T, -1)
         for i, layer in enumerate(self._layers):
-            q, k, v = self._heads(layer, x, np.tile(np.arange(T), B))
+            q, k, v = self._heads(layer, x, positions)
             q, k, v = (a.reshape(B, T, -1, s.head_dim) for a in (q, k, v))
             mixed = np.empty((B, T, s.n_heads, s.head_dim))
             for b in range(B):
+                keys, values = k[b], v[b]
+                if prefix is not None:
+                    keys = np.concatenate([prefix.heads[i][0], keys])
+                    values = np.concatenate([prefix.heads[i][1], values])
                 for h in range(s.n_heads):
                     g = h * s.n_kv_heads // s.n_heads
-                    self._attend(q[b, :, h], k[b, :, g], v[b, :, g], mixed[b, :, h])
+                    self._attend(q[b, :, h], keys[:, g], values[:, g], mixed[b, :, h])
             x = self._finish_layer(layer, x, mixed.reshape(B * T, -1))
-            if session is not None:
-                session.fill(i, first_lane, k, v)
-        return x.reshape(B, T, -1)[:, n_virtual:]
+            keep(i, k, v)
+        return x.reshape(B, T, -1)
 
     def _heads(
         self, layer: _Layer, x: Float64Array, positions: Tokens
@@ -390,13 +454,21 @@ class FixedRunner:
         return q, k, v
 
     def _attend(self, q: Float64Array, k: Float64Array, v: Float64Array, out: Float64Array) -> None:
-        """Causal attention of one head of one row, all [T, head_dim]; writes ``out``."""
+        """Causal attention of one head of one row; the queries are the last keys' own.
+
+        Args:
+            q: float64[T, head_dim].
+            k: float64[N, head_dim], N at least T.
+            v: float64[N, head_dim].
+            out: float64[T, head_dim], written.
+        """
+        before = len(k) - len(q)
         for start in range(0, len(q), _QUERY_BLOCK):
             stop = min(start + _QUERY_BLOCK, len(q))
-            scores = q[start:stop] @ k[:stop].T
+            scores = q[start:stop] @ k[: before + stop].T
             totals = np.empty(stop - start)
-            _shares(scores, start, self._scale, totals)
-            _divide(scores @ v[:stop], totals, out[start:stop])
+            _shares(scores, before + start, self._scale, totals)
+            _divide(scores @ v[: before + stop], totals, out[start:stop])
 
     def _finish_layer(self, layer: _Layer, x: Float64Array, mixed: Float64Array) -> Float64Array:
         """Adds attention's output and the feed-forward layer's to the residual stream [N, D]."""
@@ -419,11 +491,21 @@ class FixedSession:
         self._keys = np.zeros((*heads, s.head_dim, room), np.float32)
         self._values = np.zeros((*heads, room, s.head_dim), np.float32)
 
-    def fill(self, layer: int, first_lane: int, keys: Float64Array, values: Float64Array) -> None:
-        """Takes what a parallel pass found for some lanes: each float64[B, T, G, d]."""
-        lanes = slice(first_lane, first_lane + len(keys))
-        self._keys[layer, lanes, ..., : keys.shape[1]] = keys.transpose(0, 2, 3, 1)
-        self._values[layer, lanes, :, : keys.shape[1]] = values.transpose(0, 2, 1, 3)
+    def fill(
+        self, layer: int, lanes: slice, first: int, keys: Float64Array, values: Float64Array
+    ) -> None:
+        """Takes what a parallel pass found for some lanes.
+
+        Args:
+            layer: its number.
+            lanes: whose it is.
+            first: position of the first entry.
+            keys: float64[B, T, G, d], or [T, G, d] for all these lanes alike.
+            values: the same.
+        """
+        at = slice(first, first + keys.shape[-3])
+        self._keys[layer, lanes, ..., at] = np.moveaxis(keys, -3, -1)
+        self._values[layer, lanes, :, at] = np.swapaxes(values, -3, -2)
 
     def step(self, tokens: Tokens) -> Float64Array:
         """Feeds one token to each lane: int64[B] -> logits float64[B, V].

@@ -84,7 +84,7 @@ class SnappedModel:
     def steered(self, prompt: Float64Array) -> SnappedModel:
         """Returns this model with a prompt in front of every row's tokens, in place of any."""
         steered = copy.copy(self)
-        steered.runner = self.runner.steered(prompt)
+        steered.runner = self.runner.steered(prompt, self.start_token)
         steered.n_virtual_tokens = len(prompt)
         steered.context_length = self.runner.shape.context_length - len(prompt)
         return steered

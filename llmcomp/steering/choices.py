@@ -6,9 +6,11 @@ keeps the one that makes the smallest file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from llmcomp.models.base import LanguageModel
 from llmcomp.steering.kinds import (
@@ -26,6 +28,9 @@ from llmcomp.steps import Progress, Steps
 __all__ = ["Auto", "Choice", "Coded", "Trained", "candidates", "parse", "read_steer_file", "train"]
 
 CHOICES = ("none", "text", "random", "trained", "auto")
+
+_BRIEF = Training(n_virtual_tokens=4)
+"""Each virtual token has to be paid, so `Auto` takes few."""
 
 _AUTO_PRIORS: tuple[HyperPrior, ...] = (
     Laplace(levels=8),
@@ -69,12 +74,12 @@ class Auto:
     """Try no steering, a string and a trained prompt under several priors; the smallest wins.
 
     Attributes:
-        training: how the prompt is trained; few virtual tokens, since each has to be paid.
+        training: how the prompt is trained.
         text: the string.
         priors: what may code the vector.
     """
 
-    training: Training = field(default_factory=lambda: Training(n_virtual_tokens=4))
+    training: Training = _BRIEF
     text: TextSteering = field(default_factory=TextSteering)
     priors: Sequence[HyperPrior] = _AUTO_PRIORS
 
@@ -84,7 +89,7 @@ Choice = Steering | Trained | Coded | Auto | Sequence[Steering]
 
 
 def parse(
-    spec: str | Choice | SoftPrompt | None,
+    spec: str | os.PathLike[str] | Choice | SoftPrompt | None,
     *,
     training: Training | None = None,
     prior: HyperPrior | None = None,
@@ -92,57 +97,85 @@ def parse(
     """Reads what a user wrote.
 
     Args:
-        spec: ``none``, ``text``, ``text:STRING``, ``random``, ``random:TOKENS[:SEED]``,
+        spec: ``none``, ``text``, ``text:STRING``, ``random``, ``random:TOKENS[:SEED[:SCALE]]``,
             ``trained``, ``auto``, the path of a ``.steer`` file, or what these stand for.
         training: for ``trained`` and ``auto``.
-        prior: for ``trained`` and files.
+        prior: for ``trained``, ``auto`` and files.
 
     Raises:
-        ValueError: if there is no such way of steering.
+        TypeError: if it is none of these.
+        ValueError: if there is no such way of steering, or it has no use for an option.
         LLMCompError: if a file does not hold a soft prompt.
         OSError: if it cannot be read.
 
     >>> str(parse("text:In the beginning"))
     "text 'In the beginning'"
     """
-    if spec is None:
-        return NoSteering()
     if isinstance(spec, SoftPrompt):
         return Coded(spec, prior or Gaussian())
-    if not isinstance(spec, str):
-        return _some(spec)
-    kind, _, rest = spec.partition(":")
-    if kind == "text":
-        return TextSteering(rest.encode()) if rest else TextSteering()
-    if kind == "random":
-        return _random(rest)
+    if spec is not None and not isinstance(spec, str | os.PathLike):
+        return _checked(spec)
+    name = "none" if spec is None else os.fspath(spec)
+    file = name.endswith(SUFFIX) and not name.startswith(("text:", "random:"))
+    if training is not None and name not in {"trained", "auto"}:
+        raise ValueError(
+            f"steering {name!r} trains nothing; options of training need trained or auto"
+        )
+    if prior is not None and name not in {"trained", "auto"} and not file:
+        raise ValueError(
+            f"steering {name!r} codes no vector; a hyper-prior needs trained, auto or a {SUFFIX} "
+            "file"
+        )
+    if name == "trained":
+        return Trained(training or Training(), prior or Gaussian())
+    if name == "auto":
+        return Auto(training or _BRIEF, priors=_AUTO_PRIORS if prior is None else (prior,))
+    if file:
+        return Coded(read_steer_file(Path(name)), prior or Gaussian())
+    return _untrained(name)
+
+
+def _untrained(spec: str) -> Steering:
+    kind, colon, rest = spec.partition(":")
     if spec == "none":
         return NoSteering()
-    if spec == "trained":
-        return Trained(training or Training(), prior or Gaussian())
-    if spec == "auto":
-        return Auto(training) if training else Auto()
-    if spec.endswith(SUFFIX):
-        return Coded(read_steer_file(Path(spec)), prior or Gaussian())
+    if kind == "text":
+        # what no UTF-8 could say on a command line arrives as surrogates
+        return TextSteering(rest.encode("utf-8", "surrogateescape")) if colon else TextSteering()
+    if kind == "random":
+        return _random(rest) if colon else RandomSteering()
     raise ValueError(f"steering {spec!r}; wanted one of {', '.join(CHOICES)}, or a {SUFFIX} file")
 
 
-def _some(choice: Choice) -> Choice:
-    """Refuses an empty list."""
-    if isinstance(choice, Sequence) and not choice:
-        raise ValueError("no way of steering is given; wanted at least one")
-    return choice
-
-
 def _random(rest: str) -> RandomSteering:
-    """Reads ``TOKENS[:SEED]``."""
+    """Reads ``TOKENS[:SEED[:SCALE]]``."""
+    kinds = (int, int, float)
+    parts = rest.split(":")
     try:
-        numbers = [int(part) for part in rest.split(":")] if rest else []
+        if len(parts) > len(kinds):
+            raise ValueError
+        numbers = [kind(part) for kind, part in zip(kinds, parts, strict=False)]
     except ValueError:
-        numbers = [0, 0, 0]
-    if len(numbers) > 2:
-        raise ValueError(f"steering 'random:{rest}'; wanted random:TOKENS or random:TOKENS:SEED")
+        raise ValueError(
+            f"steering 'random:{rest}'; wanted random:TOKENS, then :SEED and :SCALE if need be"
+        ) from None
     return RandomSteering(*numbers)
+
+
+def _checked(choice: object) -> Choice:
+    """Refuses what is no choice at all, an empty list, and lists of anything but ways."""
+    if isinstance(choice, Trained | Coded | Auto):
+        return choice
+    ways: list[Any] = list(choice) if isinstance(choice, Sequence) else [choice]
+    if not ways:
+        raise ValueError("no way of steering is given; wanted at least one")
+    for way in ways:
+        if not isinstance(way, NoSteering | TextSteering | RandomSteering | TrainedSteering):
+            raise TypeError(
+                f"a way of steering is a {type(way).__name__}; wanted a name, a {SUFFIX} file, a "
+                "SoftPrompt, or what llmcomp.steering makes"
+            )
+    return ways
 
 
 def read_steer_file(path: Path) -> SoftPrompt:

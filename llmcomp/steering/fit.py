@@ -30,7 +30,12 @@ from llmcomp.models.fixed import MIN_ROOM
 from llmcomp.models.forward import Forward
 from llmcomp.schedule import cut_bytes
 from llmcomp.steering.settings import Training
-from llmcomp.steering.soft_prompt import SoftPrompt, embedding_scale
+from llmcomp.steering.soft_prompt import (
+    SoftPrompt,
+    embedding_scale,
+    snapped_scale,
+    text_digest,
+)
 
 __all__ = ["FitStep", "Rows", "cut_rows", "fitting"]
 
@@ -45,7 +50,7 @@ class FitStep:
     Attributes:
         epoch: passes over the training rows so far.
         epochs: passes planned.
-        train: loss over the last whole epoch, as it went.
+        train: loss over the last whole epoch, each batch before its own step.
         held_out: loss on the rows kept out, after the last whole epoch.
         plain_train: loss on the training rows without any prompt.
         plain_held_out: loss on the held-out rows without any prompt.
@@ -73,12 +78,14 @@ class Rows:
         held_out: the same, never trained on; may be empty.
         train_bytes: bytes of all training rows.
         held_out_bytes: bytes of all rows kept out.
+        text_digest: of the text they were cut from, see `text_digest`.
     """
 
     train: Sequence[Tokens]
     held_out: Sequence[Tokens]
     train_bytes: int
     held_out_bytes: int
+    text_digest: str
 
 
 def cut_rows(model: LanguageModel, data: bytes, training: Training) -> Rows:
@@ -87,8 +94,8 @@ def cut_rows(model: LanguageModel, data: bytes, training: Training) -> Rows:
     Args:
         model: its tokenizer cuts, and its context bounds the rows.
         data: the text.
-        training: how long rows are, and what part is kept out; a text of few rows keeps at least
-            one for training.
+        training: how long rows are, how much of a long text is used, and what part is kept out;
+            a text of few rows keeps at least one for training.
 
     Raises:
         ValueError: if the text is empty.
@@ -110,6 +117,8 @@ def cut_rows(model: LanguageModel, data: bytes, training: Training) -> Rows:
         tokens = model.tokenizer.encode(data)
         width = min(training.row_tokens or room, room)
         rows = [tokens[i : i + width] for i in range(0, len(tokens), width)]
+    n_used = max(1, math.ceil(len(rows) * min(1.0, training.max_bytes / len(data))))
+    rows = [rows[i * len(rows) // n_used] for i in range(n_used)]
     n_out = min(round(training.held_out * len(rows)), len(rows) - 1)
     out = {int((i + 0.5) * len(rows) / n_out) for i in range(n_out)}
     table = model.tokenizer.token_bytes
@@ -117,7 +126,7 @@ def cut_rows(model: LanguageModel, data: bytes, training: Training) -> Rows:
     for index, row in enumerate(rows):
         kept[index in out].append(row)
     train_bytes, held_out_bytes = (sum(len(table[i]) for row in k for i in row) for k in kept)
-    return Rows(kept[0], kept[1], train_bytes, held_out_bytes)
+    return Rows(kept[0], kept[1], train_bytes, held_out_bytes, text_digest(data))
 
 
 def fitting(
@@ -167,8 +176,14 @@ def fitting(
                 yield step(epoch + done / len(batches))
         state.train = fit.bits_per_byte(nats, rows.train_bytes)
         state.held_out = fit.evaluate(rows.held_out, fit.vectors)
-        losses = {"train": state.train, "held_out": state.held_out}
-        state.keep(fit, {"epochs_done": epoch + 1, **losses})
+        facts = {
+            "epochs_done": epoch + 1,
+            "train": state.train,
+            "held_out": state.held_out,
+            "plain_train": plain_train,
+            "plain_held_out": plain_held_out,
+        }
+        state.keep(fit, facts)
         yield step(epoch + 1.0)
     return state.best
 
@@ -183,11 +198,12 @@ class _State:
     least: float = math.inf
 
     def keep(self, fit: _Fit, facts: dict[str, float]) -> None:
-        """Keeps the prompt if it is the best so far."""
-        loss = self.train if math.isnan(self.held_out) else self.held_out
-        if loss < self.least:
+        """Keeps the prompt if it is the best so far; one that has left the numbers never is."""
+        loss = self.held_out if fit.watches else self.train
+        found = fit.prompt(facts)
+        if loss < self.least and np.isfinite(found.vector).all():
             self.least = loss
-            self.best = fit.prompt(facts)
+            self.best = found
 
 
 class _Fit:
@@ -197,11 +213,10 @@ class _Fit:
         self._model = model
         self._rows = rows
         self._training = training
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._forward = Forward(
-            _frozen(model).to(self._device), dtype=_dtype(training.precision, self._device)
-        )
-        self.scale = training.scale or embedding_scale(model)
+        self._device = _device()
+        self._forward = Forward(_frozen(model), dtype=_dtype(training.precision, self._device))
+        self.watches = bool(rows.held_out)
+        self.scale = snapped_scale(training.scale or embedding_scale(model))
         noise = np.random.Generator(np.random.Philox(key=[training.seed, 0])).standard_normal((
             training.n_virtual_tokens,
             model.hidden_size,
@@ -254,6 +269,7 @@ class _Fit:
             fingerprint=self._model.fingerprint.hex(),
             history={
                 "training": asdict(self._training),
+                "text_digest": self._rows.text_digest,
                 **{name: fact for name, fact in facts.items() if not math.isnan(fact)},
             },
         )
@@ -269,6 +285,10 @@ class _Fit:
         count = sum(len(row) for row in rows)
         device = self._device
         return torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device), count
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _frozen(model: LanguageModel) -> Any:
@@ -292,7 +312,7 @@ def _load(directory: Path) -> Any:
     loaded = AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, local_files_only=True
     )
-    return loaded.requires_grad_(False).eval()
+    return loaded.requires_grad_(False).eval().to(_device())
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:

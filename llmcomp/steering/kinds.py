@@ -28,7 +28,7 @@ from llmcomp.models.base import LanguageModel
 from llmcomp.models.grid import WEIGHT_GRID, Float64Array
 from llmcomp.steering import priors
 from llmcomp.steering.priors import CodedVector, HyperPrior
-from llmcomp.steering.soft_prompt import SoftPrompt, placed
+from llmcomp.steering.soft_prompt import MAX_SCALE, SoftPrompt, placed, snapped_scale
 
 __all__ = [
     "DEFAULT_TEXT",
@@ -40,14 +40,14 @@ __all__ = [
     "describe",
     "read_record",
     "steer",
+    "through_record",
 ]
 
 DEFAULT_TEXT = "This is Wikipedia html"
 """System 000's fixed string."""
 
-_SCALE_UNIT = 2.0**-WEIGHT_GRID
-_MAX_SCALE = 1 << 2 * WEIGHT_GRID
 _MAX_TOKENS = 1 << 16
+_SHOWN_BYTES = 60
 _MAX_SEED = (1 << 64) - 1
 
 
@@ -74,6 +74,7 @@ class Steering(Protocol):
 
         Raises:
             ModelError: if it was made for another model.
+            ValueError: if the model's context has no room for it.
         """
 
     def __str__(self) -> str:
@@ -102,12 +103,20 @@ class NoSteering:
 
 @dataclass(frozen=True, slots=True)
 class TextSteering:
-    """A fixed string, as tokens that are given and never coded."""
+    """A fixed string, as tokens that are given and never coded.
+
+    Attributes:
+        text: any bytes.
+    """
 
     text: bytes = DEFAULT_TEXT.encode()
     number: ClassVar[int] = 1
     kind: ClassVar[str] = "text"
     prompt_bits: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, bytes):
+            raise TypeError(f"the string is a {type(self.text).__name__}; wanted bytes")
 
     def pack(self) -> bytes:
         """Writes the string."""
@@ -115,10 +124,21 @@ class TextSteering:
 
     def prompt(self, model: LanguageModel) -> Float64Array:
         """Looks up the string's tokens."""
-        return model.embed(model.tokenizer.encode(self.text))
+        most = model.context_length * max(map(len, model.tokenizer.token_bytes))
+        if len(self.text) > most:  # before it takes time and memory
+            raise ValueError(
+                f"a string of {len(self.text):,} bytes; {model.name} takes at most {most:,}"
+            )
+        tokens = model.tokenizer.encode(self.text)
+        if len(tokens) > model.context_length:
+            raise ValueError(
+                f"a string of {len(tokens):,} tokens; {model.name} has {model.context_length}"
+            )
+        return model.embed(tokens)
 
     def __str__(self) -> str:
-        return f"text {self.text.decode('utf-8', 'backslashreplace')!r}"
+        shown = self.text[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
+        return f"text {shown!r}" + " …" * (len(self.text) > _SHOWN_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +148,10 @@ class RandomSteering:
     Attributes:
         n_virtual_tokens: vectors.
         seed: 0 to 2**64 - 1.
-        scale: standard deviation, a multiple of ``2**-14``; system 000's is 1.
+        scale: standard deviation, rounded to a multiple of ``2**-14``; system 000's is 1.
+
+    Raises:
+        ValueError: if a number is out of its range.
     """
 
     n_virtual_tokens: int = 200
@@ -143,6 +166,7 @@ class RandomSteering:
             raise ValueError(f"{self.n_virtual_tokens} virtual tokens; wanted 1 to {_MAX_TOKENS:,}")
         if not 0 <= self.seed <= _MAX_SEED:
             raise ValueError(f"seed is {self.seed}; wanted 0 to 2**64 - 1")
+        object.__setattr__(self, "scale", snapped_scale(self.scale))
 
     def pack(self) -> bytes:
         """Writes length, seed and scale."""
@@ -159,7 +183,7 @@ class RandomSteering:
         return f"random, {self.n_virtual_tokens} virtual tokens, seed {self.seed}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainedSteering:
     """A trained soft prompt as a hyper-prior codes it; the text is coded under the same values.
 
@@ -225,6 +249,20 @@ def steer(model: LanguageModel, steering: Steering) -> LanguageModel:
     return model.steered(steering.prompt(model))
 
 
+def through_record(steering: Steering, model: LanguageModel) -> Steering:
+    """Writes a way of steering and reads it back: an encoder must see what a decoder will.
+
+    Raises:
+        ModelError: if it was made for another model.
+        ValueError: if it does not fit the model or the format.
+    """
+    steering.prompt(model)
+    try:
+        return read_record(steering.number, steering.pack(), model)
+    except FormatError as error:
+        raise ValueError(f"steering ({steering}) cannot be written: {error}") from None
+
+
 def read_record(number: int, record: bytes, model: LanguageModel) -> Steering:
     """Reads what a blob's header says of steering.
 
@@ -237,70 +275,87 @@ def read_record(number: int, record: bytes, model: LanguageModel) -> Steering:
         FormatError: if the record contradicts its kind.
         VersionError: if kind or hyper-prior are unknown here.
     """
-    if number == NoSteering.number:
-        return NoSteering()
-    if number == TextSteering.number:
-        return TextSteering(record)
-    reader = Reader(record)
-    try:
-        found = _read_soft(number, reader, model)
-    except DamagedError as error:
-        raise FormatError(f"the steering record contradicts itself: {error}") from None
-    if reader.at != len(record):
-        raise FormatError(f"{len(record) - reader.at} bytes follow the steering record")
-    return found
-
-
-def _read_soft(number: int, reader: Reader, model: LanguageModel) -> Steering:
-    n_virtual_tokens = _read_length(reader, model.context_length)
-    if number == RandomSteering.number:
-        return RandomSteering(
-            n_virtual_tokens, reader.varint("the seed", _MAX_SEED), _read_scale(reader)
+    head = _read_head(number, record)
+    if isinstance(head, NoSteering | TextSteering | RandomSteering):
+        return head
+    if head.n_virtual_tokens > model.context_length:
+        raise FormatError(
+            f"{head.n_virtual_tokens} virtual tokens; {model.name}'s context is "
+            f"{model.context_length}"
         )
-    if number != TrainedSteering.number:
-        raise VersionError(f"steering kind {number} is unknown here; update llmcomp")
-    scale = _read_scale(reader)
-    prior, start = reader.byte(), reader.at
-    words = _prior_words(prior, reader)
-    reader.at = start
-    values = priors.decode(prior, reader, (n_virtual_tokens, model.hidden_size))
-    return TrainedSteering(values, scale, words)
+    reader = Reader(record[head.vector_at :])
+    shape = (head.n_virtual_tokens, model.hidden_size)
+    try:
+        values = priors.decode(head.prior, reader, shape)
+    except DamagedError:
+        raise FormatError("the steering record is shorter than what it announces") from None
+    _require_end(reader, len(record) - head.vector_at)
+    return TrainedSteering(values, head.scale, head.words)
 
 
 def describe(number: int, record: bytes) -> str:
     """Says in a few words what a record holds, as far as that needs no model.
 
     Raises:
-        LLMCompError: as `read_record` does.
+        FormatError: if the record contradicts its kind.
+        VersionError: if kind or hyper-prior are unknown here.
     """
+    return str(_read_head(number, record))
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainedHead:
+    """What can be read of a trained prompt's record without the model."""
+
+    n_virtual_tokens: int
+    scale: float
+    prior: int
+    words: str
+    vector_at: int
+
+    def __str__(self) -> str:
+        return f"trained, {self.n_virtual_tokens} virtual tokens, {self.words}"
+
+
+def _read_head(
+    number: int, record: bytes
+) -> NoSteering | TextSteering | RandomSteering | _TrainedHead:
     if number == NoSteering.number:
-        return str(NoSteering())
+        return NoSteering()
     if number == TextSteering.number:
-        return str(TextSteering(record))
+        return TextSteering(record)
+    if number not in {RandomSteering.number, TrainedSteering.number}:
+        raise VersionError(f"steering kind {number} is unknown here; update llmcomp")
     reader = Reader(record)
-    n_virtual_tokens = _read_length(reader, _MAX_TOKENS)
-    if number == RandomSteering.number:
-        return str(RandomSteering(n_virtual_tokens, reader.varint("the seed", _MAX_SEED)))
-    if number == TrainedSteering.number:
-        _read_scale(reader)
-        words = _prior_words(reader.byte(), reader)
-        return f"trained, {n_virtual_tokens} virtual tokens, {words}"
-    raise VersionError(f"steering kind {number} is unknown here; update llmcomp")
+    try:
+        n_virtual_tokens = reader.varint("the number of virtual tokens", _MAX_TOKENS)
+        if n_virtual_tokens == 0:
+            raise FormatError("a soft prompt of no virtual tokens; the blob is damaged or foreign")
+        if number == RandomSteering.number:
+            seed = reader.varint("the seed", _MAX_SEED)
+            found = RandomSteering(n_virtual_tokens, seed, _read_scale(reader))
+            _require_end(reader, len(record))
+            return found
+        scale, prior, at = _read_scale(reader), reader.byte(), reader.at
+        return _TrainedHead(n_virtual_tokens, scale, prior, _prior_words(prior, reader), at)
+    except DamagedError:
+        raise FormatError("the steering record is shorter than what it announces") from None
+
+
+def _require_end(reader: Reader, length: int) -> None:
+    if reader.at != length:
+        raise FormatError(f"{length - reader.at} bytes follow the steering record")
 
 
 def _pack_scale(scale: float) -> bytes:
-    return varint(round(scale / _SCALE_UNIT))
+    return varint(round(scale * 2**WEIGHT_GRID))
 
 
 def _read_scale(reader: Reader) -> float:
-    return reader.varint("the scale", _MAX_SCALE) * _SCALE_UNIT
-
-
-def _read_length(reader: Reader, limit: int) -> int:
-    length = reader.varint("the number of virtual tokens", limit)
-    if length == 0:
-        raise FormatError("a soft prompt of no virtual tokens; the blob is damaged or foreign")
-    return length
+    units = reader.varint("the scale", int(MAX_SCALE) << WEIGHT_GRID)
+    if units == 0:
+        raise FormatError("a soft prompt of scale 0; the blob is damaged or foreign")
+    return units * 2.0**-WEIGHT_GRID
 
 
 def _prior_words(number: int, reader: Reader) -> str:

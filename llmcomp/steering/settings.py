@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["LEVELS", "SYSTEM_000", "Training"]
@@ -24,6 +25,7 @@ class Training:
         batch_rows: rows of a step.
         row_tokens: tokens of a row; shorter rows than the compressor's windows train faster.
         row_bytes: cut rows every so many bytes instead, each tokenised alone.
+        max_bytes: of a longer text, so many bytes in evenly spread rows are used.
         held_out: part of the rows that is only watched.
         scale: of the noise; the model's own embeddings' by default.
         precision: of the matrix products: bfloat16, float32, or bfloat16 where the processor
@@ -37,20 +39,32 @@ class Training:
     batch_rows: int = 8
     row_tokens: int | None = 256
     row_bytes: int | None = None
+    max_bytes: int = 200_000
     held_out: float = 0.1
     scale: float | None = None
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("n_virtual_tokens", "epochs", "batch_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; wanted at least 1")
-        if not self.learning_rate > 0:
+        counts = (
+            "n_virtual_tokens",
+            "epochs",
+            "batch_rows",
+            "row_tokens",
+            "row_bytes",
+            "max_bytes",
+        )
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; wanted at least 1")
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}; wanted a positive number")
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is {self.held_out}; wanted at least 0 and below 1")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; wanted 0 or more")
+        if not 0 <= self.seed < 1 << 63:
+            raise ValueError(f"seed is {self.seed}; wanted 0 to 2**63 - 1")
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise ValueError(f"scale is {self.scale}; wanted a positive number")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r}; wanted one of {', '.join(PRECISIONS)}")
 

@@ -3,8 +3,9 @@
 In: vectors in front of a text, as noise or training made them. Out: the prompt a model takes, or a
 file. Knows nothing of how they were found or how a blob codes them.
 
-A ``.steer`` file is an ordinary safetensors file: one tensor ``vector`` and, in its metadata, what
-it belongs to, where it comes from, and a SHA-256 over all of that.
+A ``.steer`` file is an ordinary safetensors file: one tensor ``vector`` and one metadata entry
+``steer``, a JSON object that says what the vector belongs to and where it comes from, with a
+SHA-256 over all of that.
 
 References:
     [Lester21] Lester, Al-Rfou, Constant, The power of scale for parameter-efficient prompt
@@ -28,25 +29,37 @@ from llmcomp.errors import DamagedError, FormatError, ModelError
 from llmcomp.models.base import LanguageModel
 from llmcomp.models.grid import WEIGHT_GRID, Float64Array, snap
 
-__all__ = ["SUFFIX", "SoftPrompt", "embedding_scale", "placed"]
+__all__ = [
+    "MAX_SCALE",
+    "SUFFIX",
+    "SoftPrompt",
+    "embedding_scale",
+    "placed",
+    "snapped_scale",
+    "text_digest",
+]
 
 SUFFIX = ".steer"
 FORMAT = "steer/1"
+MAX_SCALE = 2.0**14
 
 Float32Array = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SoftPrompt:
     """Vectors that stand in front of a text in place of tokens [Lester21].
 
     Attributes:
         vector: float32[n_virtual_tokens, hidden], in units of ``scale``: noise is N(0, 1) there,
             so one quantiser fits the prompts of every model.
-        scale: a multiple of ``2**-14``; the model sees ``scale * vector``.
+        scale: rounded to a multiple of ``2**-14``; the model sees ``scale * vector``.
         model: registry name of the model it was made for.
         fingerprint: that model's, 64 hexadecimal digits.
         history: how it was made, as plain JSON values.
+
+    Raises:
+        ValueError: if the scale is out of its range.
     """
 
     vector: Float32Array
@@ -54,6 +67,9 @@ class SoftPrompt:
     model: str
     fingerprint: str
     history: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", snapped_scale(self.scale))
 
     @property
     def n_virtual_tokens(self) -> int:
@@ -78,6 +94,10 @@ class SoftPrompt:
                 f"{model.hidden_size}; train one for this model"
             )
 
+    def trained_on(self, data: bytes) -> bool:
+        """Tells whether it was trained on this very text; its gain then says little of others."""
+        return self.history.get("text_digest") == text_digest(data)
+
     def to_bytes(self) -> bytes:
         """Writes a ``.steer`` file."""
         from safetensors.numpy import save
@@ -87,10 +107,12 @@ class SoftPrompt:
             "format": FORMAT,
             "model": self.model,
             "fingerprint": self.fingerprint,
-            "scale": repr(self.scale),
-            "history": json.dumps(self.history, sort_keys=True),
+            "scale": self.scale,
+            "history": self.history,
         }
-        return save({"vector": vector}, about | {"sha256": _digest(vector, about)})
+        about["sha256"] = _digest(vector, about)
+        # one entry, because safetensors writes several in any order
+        return save({"vector": vector}, {"steer": json.dumps(about, sort_keys=True)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SoftPrompt:
@@ -116,19 +138,38 @@ class SoftPrompt:
             )
         if not np.isfinite(vector).all():
             raise FormatError(f"the {SUFFIX} file holds numbers that are not finite; train again")
-        return cls(
-            vector,
-            float(about["scale"]),
-            about["model"],
-            about["fingerprint"],
-            json.loads(about["history"]),
-        )
+        model, fingerprint, history = (about.get(n) for n in ("model", "fingerprint", "history"))
+        if not (isinstance(model, str) and isinstance(fingerprint, str)) or (
+            not isinstance(history, dict)
+        ):
+            raise FormatError(f"the {SUFFIX} file does not say what it was made for; make it again")
+        try:
+            return cls(vector, float(about["scale"]), model, fingerprint, history)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"the {SUFFIX} file's scale is wrong: {error}") from None
+
+
+def snapped_scale(scale: float) -> float:
+    """Rounds a scale to ``2**-14``, as it stands in files.
+
+    Raises:
+        ValueError: if nothing positive is left, or more than 2**14.
+    """
+    found = float(snap(np.array(scale), WEIGHT_GRID))
+    if not 0 < found <= MAX_SCALE:
+        raise ValueError(f"scale is {scale}; wanted 2**-14 to 2**14")
+    return found
 
 
 def embedding_scale(model: LanguageModel) -> float:
     """Root mean square of a model's embeddings, on the weights' grid: noise as large as words."""
     table = model.embed(np.arange(len(model.tokenizer.token_bytes)))
-    return float(snap(np.array(math.sqrt(np.square(table).mean())), WEIGHT_GRID))
+    return snapped_scale(math.sqrt(np.square(table).mean()))
+
+
+def text_digest(data: bytes) -> str:
+    """Names a text by 32 digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def placed(values: Float64Array, scale: float) -> Float64Array:
@@ -141,28 +182,28 @@ def placed(values: Float64Array, scale: float) -> Float64Array:
     return snap(values * scale, WEIGHT_GRID)
 
 
-def _digest(vector: Float32Array, about: Mapping[str, str]) -> str:
+def _digest(vector: Float32Array, about: Mapping[str, Any]) -> str:
     """SHA-256 of the numbers and of everything said about them."""
     digest = hashlib.sha256(json.dumps([about, vector.shape], sort_keys=True).encode())
     digest.update(vector.astype("<f4").tobytes())
     return digest.hexdigest()
 
 
-def _parse(data: bytes) -> tuple[npt.NDArray[Any], dict[str, str]]:
-    """Takes a safetensors file apart: the one tensor and the metadata."""
+def _parse(data: bytes) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Takes a safetensors file apart: the one tensor and what is said about it."""
     from safetensors.numpy import load
 
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
-        about = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError) as error:
+        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["steer"])
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise FormatError(
-            f"not a {SUFFIX} file: it is no safetensors file ({error}); it may be cut or foreign"
+            f"not a {SUFFIX} file: {type(error).__name__}: {error}; it may be cut or foreign"
         ) from None
-    if list(tensors) != ["vector"]:
+    if list(tensors) != ["vector"] or not isinstance(about, dict):
         raise FormatError(
-            f"not a {SUFFIX} file: it holds the tensors {', '.join(tensors) or 'none'}, wanted "
-            "one called vector"
+            f"not a {SUFFIX} file: it holds {', '.join(tensors) or 'nothing'}, wanted one tensor "
+            "called vector, and a JSON object about it"
         )
-    return tensors["vector"], dict(about)
+    return tensors["vector"], about

@@ -12,21 +12,21 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import shutil
-import tempfile
-import threading
 import time
 from array import array
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from llmcomp import codec
 from llmcomp.errors import LLMCompError
 from llmcomp.evaluate import baselines
-from llmcomp.steps import Progress
+from llmcomp.models import load_model
 from llmcomp.tracing import Trace
+from llmcomp.ui import jobs, steering
+from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
+from llmcomp.ui.steering import Learning, Wish
 
 __all__ = [
     "HEROES",
@@ -56,19 +56,12 @@ HEROES = (
 The second asks less of a model; the first that is a surprise to the shipped one is shown.
 """
 
-MODELS = ("embedded", "nano")
 PRESETS = ("fast", "balanced", "small")
-
-MAX_INPUT_BYTES = 200_000
-"""A minute of work on the slowest machine the page is meant for."""
 
 MAX_BLOB_BYTES = 1 << 20
 
 _TOKENS_DRAWN = 2000  # one window of the view; more would make the message larger than 0.6 MB
-_SECONDS_BETWEEN_YIELDS = 0.1
 _EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
-_NAME_LENGTH = 32
-_KEPT_S = 3600.0
 _NOTHING_TO_DRAW = (
     "The model was not asked about these bytes: even xz cannot shrink them, so they are stored. "
     "There is no interval to draw; the bill below still holds."
@@ -77,30 +70,6 @@ _BEATEN = {
     "xz": "xz needs fewer bytes here, so the file holds that; drawn is what the model would write.",
     "stored": "The model would make this longer, so the file holds the bytes as they are.",
 }
-
-
-_T = TypeVar("_T")
-
-
-class InputError(LLMCompError):
-    """What was typed or dropped cannot be worked on; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """A job under way.
-
-    Attributes:
-        stage: ``encode``, ``verify`` or ``decode``.
-        done: bytes finished.
-        total: bytes in all.
-        elapsed_s: seconds since this stage began.
-    """
-
-    stage: str
-    done: int
-    total: int
-    elapsed_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +83,7 @@ class Compression:
         sizes: bytes under each compressor, ``raw`` and ``llmc`` among them.
         message: the trace in the format ``view/1``, or a note when there is none.
         checked: whether the model's work was decoded again and compared.
+        choice: why this way of steering, if several were tried, in one sentence.
         elapsed_s: seconds for everything.
     """
 
@@ -123,6 +93,7 @@ class Compression:
     sizes: Mapping[str, int]
     message: Mapping[str, Any]
     checked: bool
+    choice: str
     elapsed_s: float
 
 
@@ -193,7 +164,7 @@ def word_costs(message: Mapping[str, Any]) -> list[float]:
     return costs
 
 
-def finish(job: Iterator[Working | Compression]) -> Compression:
+def finish(job: Iterator[Working | Learning | Compression]) -> Compression:
     """Runs a compression to its end."""
     for value in job:
         if isinstance(value, Compression):
@@ -202,8 +173,8 @@ def finish(job: Iterator[Working | Compression]) -> Compression:
 
 
 def compress(
-    text: str, path: str | None, model: str, preset: str
-) -> Iterator[Working | Compression]:
+    text: str, path: str | None, model: str, preset: str, wish: Wish | None = None
+) -> Iterator[Working | Learning | Compression]:
     """Compresses a text, or a file when there is one.
 
     Args:
@@ -211,29 +182,33 @@ def compress(
         path: an uploaded file, or None.
         model: one of `MODELS`.
         preset: one of `PRESETS`.
+        wish: what stands in front of the text; nothing by default.
 
     Yields:
-        ``Working`` values, then one ``Compression``.
+        ``Working`` values, ``Learning`` ones while a prompt is trained, then one ``Compression``.
 
     Raises:
         LLMCompError: if there is nothing to compress, or too much, or the coder says why not.
     """
-    _require(model, MODELS)
-    _require(preset, PRESETS)
+    jobs.require(model, MODELS)
+    jobs.require(preset, PRESETS)
     began = time.monotonic()
-    data = _input_bytes(text, path)
-    result = yield from _reporting(
-        codec.compressing(data, model=model, preset=preset, verify=True, trace=True)
+    data = jobs.input_bytes(text, path)
+    loaded = load_model(model)
+    ways = yield from steering.candidates(wish or Wish(), loaded, data)
+    result = yield from jobs.reporting(
+        codec.compressing(data, model=loaded, preset=preset, steer=ways, verify=True, trace=True)
     )
     sizes = {"raw": len(data), **baselines.sizes(data), "llmc": len(result.blob)}
     method = codec.get_info(result.blob).segments[0][0]
     yield Compression(
         blob=result.blob,
-        name=f"{_speaking_name(text, path)}.llmc",
+        name=f"{jobs.speaking_name(text, path)}.llmc",
         rows=tuple(result.bill.rows()),
         sizes=sizes,
         message=_message(result.trace, method, sizes, result.bill.notes),
         checked=method == "lm",
+        choice=steering.why(result.tried),
         elapsed_s=time.monotonic() - began,
     )
 
@@ -259,7 +234,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
             f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
             f"{MAX_INPUT_BYTES:,}: use the command line for more"
         )
-    result = yield from _reporting(codec.decompressing(blob))
+    result = yield from jobs.reporting(codec.decompressing(blob))
     text = _as_text(result.data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
@@ -270,70 +245,6 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
         model=str(info.model),
         elapsed_s=time.monotonic() - began,
     )
-
-
-def stash(name: str, data: bytes) -> str:
-    """Writes bytes under a speaking name in a folder of their own and returns the path.
-
-    The folder is deleted after an hour, as the page promises.
-    """
-    folder = tempfile.mkdtemp(prefix="llmcomp-")
-    path = Path(folder) / name
-    path.write_bytes(data)
-    # the page copies what it serves and forgets its copy by itself
-    forget = threading.Timer(_KEPT_S, shutil.rmtree, (folder,), {"ignore_errors": True})
-    forget.daemon = True
-    forget.start()
-    return str(path)
-
-
-def _reporting(
-    job: Generator[Progress, None, _T],
-    clock: Callable[[], float] = time.monotonic,
-) -> Generator[Working, None, _T]:
-    """Passes progress on, at most ten times a second, and returns what the job returns."""
-    stage, began, last = "", clock(), float("-inf")
-    try:
-        while True:
-            progress = next(job)
-            now = clock()
-            if progress.stage != stage:
-                stage, began, last = progress.stage, now, float("-inf")
-            if now - last >= _SECONDS_BETWEEN_YIELDS:
-                last = now
-                yield Working(stage, progress.done, progress.total, now - began)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    finally:
-        job.close()
-
-
-def _require(value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{value!r} is not a choice here; choose one of {', '.join(known)}")
-
-
-def _input_bytes(text: str, path: str | None) -> bytes:
-    data = Path(path).read_bytes() if path else _encoded(text)
-    if not data:
-        raise InputError("nothing to compress yet: type some text or drop a file")
-    if len(data) > MAX_INPUT_BYTES:
-        raise InputError(
-            f"{len(data):,} bytes are too many for this page, which takes at most "
-            f"{MAX_INPUT_BYTES:,}: use the command line for more"
-        )
-    return data
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return (text or "").encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"the text holds half a character at position {error.start}: remove it, "
-            "or drop the text as a file"
-        ) from error
 
 
 def _blob_bytes(path: str | None, pasted: str) -> bytes:
@@ -379,10 +290,3 @@ def _as_text(data: bytes) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _speaking_name(text: str, path: str | None) -> str:
-    source = Path(path).name if path else text[: 4 * _NAME_LENGTH]
-    words = re.findall(r"[^\W_]+", source)
-    kept = "-".join(words)[:_NAME_LENGTH].strip("-")
-    return kept or "text"

@@ -33,6 +33,7 @@ MODULES = (
     "card",
     "table",
     "status",
+    "curve",
     "view",
     "page",
 )
@@ -51,7 +52,7 @@ def joined() -> str:
     body = "\n".join(bare)
     return (
         f'(() => {{\n"use strict";\n{body}\n'
-        "window.llmcomp = { mountView, mountStatus };\nlistenToPage();\n})();\n"
+        "window.llmcomp = { mountView, mountStatus, mountCurve };\nlistenToPage();\n})();\n"
     )
 
 

@@ -11,18 +11,23 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from llmcomp.ui.handlers import Compression, Decoding, Working
+from llmcomp.ui.handlers import Compression, Decoding
+from llmcomp.ui.jobs import Working
 
 __all__ = [
+    "Status",
     "bill",
     "decoded",
+    "duration",
     "failed",
     "figures",
     "finished",
     "idle",
+    "number",
     "race",
     "settings_label",
     "starting",
+    "status",
     "stopped",
     "working",
 ]
@@ -41,39 +46,42 @@ _SMALL = 0.05
 _LEAST_S = 0.5  # before that, a rate would be a guess
 
 
-def _status(text: str, state: str, percent: float | None = None) -> Status:
+def status(text: str, state: str, percent: float | None = None) -> Status:
+    """Returns a status line; state is idle, busy, done or error."""
     return {"text": text, "state": state, "percent": percent}
 
 
 def idle() -> Status:
     """Returns the status line before anything was asked."""
-    return _status("", "idle")
+    return status("", "idle")
 
 
 def starting() -> Status:
     """Returns the status line between the click and the first step."""
-    return _status("Starting …", "busy")
+    return status("Starting …", "busy")
 
 
 def stopped() -> Status:
     """Returns the status line after Stop."""
-    return _status("Stopped. Nothing was written.", "idle")
+    return status("Stopped. Nothing was written.", "idle")
 
 
 def failed(message: str) -> Status:
     """Returns the status line of a job that ended with an error."""
-    return _status(message, "error")
+    return status(message, "error")
 
 
 def working(value: Working) -> Status:
     """Returns the status line of a running job: stage, count, rate and time left."""
+    if value.stage == "train":
+        return status("Preparing the training …", "busy")
     parts = [f"{_STAGES[value.stage]}: {value.done:,} of {value.total:,} bytes"]
     if value.done and value.elapsed_s >= _LEAST_S:
         rate = value.done / value.elapsed_s
         parts.append(f"{rate:,.0f} bytes/s")
-        parts.append(f"about {_duration((value.total - value.done) / rate)} left")
+        parts.append(f"about {duration((value.total - value.done) / rate)} left")
     percent = 100 * value.done / value.total if value.total else None
-    return _status(", ".join(parts), "busy", percent)
+    return status(", ".join(parts), "busy", percent)
 
 
 def finished(result: Compression) -> Status:
@@ -81,9 +89,10 @@ def finished(result: Compression) -> Status:
     raw, size = result.sizes["raw"], result.sizes["llmc"]
     text = (
         f"{raw:,} bytes → {size:,} bytes: rate {size / raw:.3f}, {8 * size / raw:.2f} bits per "
-        f"byte, in {_duration(result.elapsed_s)}."
+        f"byte, in {duration(result.elapsed_s)}."
     )
-    return _status(f"{text} {_CHECKED}" if result.checked else text, "done")
+    said = (text, _CHECKED if result.checked else "", result.choice)
+    return status(" ".join(part for part in said if part), "done")
 
 
 def decoded(result: Decoding) -> Status:
@@ -91,19 +100,19 @@ def decoded(result: Decoding) -> Status:
     kind = "" if result.text is not None else " of binary data"
     text = (
         f"{result.blob_bytes:,} bytes → {len(result.data):,} bytes{kind} in "
-        f"{_duration(result.elapsed_s)}, model {result.model}. Both checks passed: the CRC-32 of "
+        f"{duration(result.elapsed_s)}, model {result.model}. Both checks passed: the CRC-32 of "
         "the file (nothing damaged) and the CRC-32 of the content (nothing decoded differently)."
     )
-    return _status(text, "done")
+    return status(text, "done")
 
 
-def settings_label(model: str, preset: str) -> str:
+def settings_label(model: str, preset: str, steer: str) -> str:
     """Returns the label of the closed settings: what is chosen now.
 
-    >>> settings_label("embedded", "balanced")
-    'Settings: embedded model, balanced'
+    >>> settings_label("embedded", "balanced", "none")
+    'Settings: embedded model, balanced, steering none'
     """
-    return f"Settings: {model} model, {preset}"
+    return f"Settings: {model} model, {preset}, steering {steer}"
 
 
 def bill(rows: Sequence[tuple[str, float]]) -> str:
@@ -111,8 +120,8 @@ def bill(rows: Sequence[tuple[str, float]]) -> str:
     total = sum(bits for _, bits in rows)
     lines = [_bill_row(label, bits, total) for label, bits in rows if bits]
     lines.append(
-        f'<tr class="total"><td>the file</td><td>{_number(total)}</td>'
-        f"<td>{_number(total / 8)}</td><td>100 %</td></tr>"
+        f'<tr class="total"><td>the file</td><td>{number(total)}</td>'
+        f"<td>{number(total / 8)}</td><td>100 %</td></tr>"
     )
     return (
         "<h3>The bill: every bit of the file</h3><table><thead><tr><th>part</th><th>bits</th>"
@@ -123,7 +132,7 @@ def bill(rows: Sequence[tuple[str, float]]) -> str:
 def _bill_row(label: str, bits: float, total: float) -> str:
     share = abs(round(100 * bits / total, 1)) if total else 0.0
     return (
-        f"<tr><td>{escape(label)}</td><td>{_number(bits)}</td><td>{_number(bits / 8)}</td>"
+        f"<tr><td>{escape(label)}</td><td>{number(bits)}</td><td>{number(bits / 8)}</td>"
         f"<td>{share:.1f} %</td></tr>"
     )
 
@@ -156,14 +165,15 @@ def figures(result: Compression) -> str:
     return f'<div class="figures">{"".join(f"<section>{part}</section>" for part in parts)}</div>'
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Whole numbers plainly, others with as many decimals as are worth reading."""
     if abs(value - round(value)) < _INVISIBLE:
         return f"{round(value):,}"
     return f"{value:,.1f}" if abs(value) >= _SMALL else f"{value:.3f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Says a time as exactly as a guess deserves."""
     if seconds < 1:
         return "less than a second"
     if seconds < 90:
