@@ -208,7 +208,7 @@ def test_impossible_wishes_end_in_one_line(wish: Wish, words: str) -> None:
     [
         ({"text": ""}, "nothing to compress"),
         ({"text": "x" * (steering.MAX_STEERED_BYTES + 1)}, "at most 60,000"),
-        ({"epochs": 100, "text": "word " * 9000}, "600,000"),
+        ({"epochs": 100, "text": "word " * 9000}, "2,000,000"),
         ({"priors": ()}, "no hyper-prior is chosen"),
         ({"priors": ("wishful",)}, "not a choice"),
         ({"levels": 1}, "levels"),
@@ -254,7 +254,7 @@ def test_the_work_is_told_before_it_starts() -> None:
         "100 bytes × 20 epochs = 2,000 bytes of training. Then the text is coded 5 times."
     )
     assert "nothing trained" in steering.work("x", None, 20, [], "", "a.steer")
-    assert "at most 600,000" in steering.work("x" * 50_000, None, 20, [], "", None)
+    assert "at most 2,000,000" in steering.work("x" * 50_000, None, 50, [], "", None)
     assert "nothing to compress" in steering.work("", None, 20, [], "", None)
     assert "60,000" in steering.work("x" * 60_001, None, 1, [], "", None)
 

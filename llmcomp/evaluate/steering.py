@@ -7,7 +7,7 @@ In: a text, a model and ways of steering. Out: one `Row` each, from a blob that 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from llmcomp.steering.settings import LEVELS
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, share
 
-__all__ = ["Row", "as_json", "compare", "sweep_ways", "table"]
+__all__ = ["Row", "as_json", "compare", "from_json", "sweep_ways", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,17 @@ def as_json(row: Row) -> dict[str, Any]:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in found.items()
     }
+
+
+def from_json(values: Mapping[str, Any]) -> Row:
+    """Undoes `as_json`.
+
+    Raises:
+        KeyError: if a value is missing.
+    """
+    found: dict[str, Any] = {name: values[name] for name in Row.__slots__}
+    absent = {name: math.nan for name, value in found.items() if value is None}
+    return Row(**{**found, **absent})
 
 
 def _number(value: float) -> str:

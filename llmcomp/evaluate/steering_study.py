@@ -18,8 +18,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from llmcomp.evaluate.bench import CHUNK_BYTES, corpus
-from llmcomp.evaluate.steering import Row, compare, sweep_ways, table
-from llmcomp.models import load_model
+from llmcomp.evaluate.steering import Row, as_json, compare, from_json, sweep_ways, table
+from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.steering.choices import Auto
 from llmcomp.steering.kinds import (
@@ -33,7 +33,7 @@ from llmcomp.steering.settings import SYSTEM_000, Training
 from llmcomp.steering.soft_prompt import SUFFIX, SoftPrompt, embedding_scale
 from llmcomp.steps import run
 
-__all__ = ["measurements"]
+__all__ = ["measurements", "stored"]
 
 ENWIK8 = "enwik8, first 50,000 bytes"
 TEXTS = (ENWIK8, "English prose, 50 kB", "Python, 50 kB", "Russian, 50 kB")
@@ -43,6 +43,17 @@ EPOCHS = (100, 500)
 
 FINE = Gaussian(levels=65_536)
 """Its error is 2**-13 of a standard deviation: the vector as it was trained, as good as."""
+
+
+STORED = ASSETS / "steering" / "system-000.json"
+"""Rows of the published experiment, which the app shows before a visitor has made one."""
+
+
+def stored() -> list[Row]:
+    """Reads what `system-000-priors` measured last; nothing if it never ran."""
+    if not STORED.is_file():
+        return []
+    return [from_json(values) for values in json.loads(STORED.read_text("utf-8"))]
 
 
 def measurements() -> Mapping[str, Callable[[], str]]:
@@ -119,6 +130,9 @@ def _published_priors() -> str:
     ways = [TrainedSteering.coding(soft, prior) for prior in priors]
     rows = run(compare(data, model, ways, lane_bytes=CHUNK_BYTES))
     bugs = [getattr(prior, "published_bug", False) for prior in priors]
+    honest = [rows[0], *(row for row, bug in zip(rows[1:], bugs, strict=True) if not bug)]
+    STORED.parent.mkdir(parents=True, exist_ok=True)
+    STORED.write_text(json.dumps([as_json(row) for row in honest], indent=1) + "\n", "utf-8")
     named = [
         replace(row, name=row.name + ", half-bin bug" * bug)
         for row, bug in zip(rows[1:], bugs, strict=True)

@@ -208,8 +208,7 @@ class TrainedSteering:
     def coding(cls, soft: SoftPrompt, prior: HyperPrior) -> TrainedSteering:
         """Codes a soft prompt under a hyper-prior."""
         coded = prior.encode(soft.vector)
-        words = _prior_words(prior.number, Reader(coded.pack()))
-        return cls(coded.values, soft.scale, words, coded, soft)
+        return cls(coded.values, soft.scale, f"{prior.name} {prior.levels}", coded, soft)
 
     @property
     def prompt_bits(self) -> int:

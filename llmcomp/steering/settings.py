@@ -34,9 +34,9 @@ class Training:
 
     n_virtual_tokens: int = 16
     epochs: int = 40
-    learning_rate: float = 1e-2
+    learning_rate: float = 0.1
     seed: int = 0
-    batch_rows: int = 8
+    batch_rows: int = 4
     row_tokens: int | None = 256
     row_bytes: int | None = None
     max_bytes: int = 200_000

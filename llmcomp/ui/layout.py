@@ -18,7 +18,7 @@ from typing import Any
 import gradio as gr
 
 from llmcomp.errors import LLMCompError
-from llmcomp.evaluate import charts
+from llmcomp.evaluate import charts, steering_study
 from llmcomp.steering.kinds import DEFAULT_TEXT
 from llmcomp.steering.priors import PRIORS
 from llmcomp.ui import handlers, script, steering, steering_views, views
@@ -417,7 +417,7 @@ class _Results:
     """Everything on the Steer page that a run fills."""
 
     kept: gr.State
-    outline: gr.HTML
+    outline: gr.Column
     verdict: gr.HTML
     curve: gr.HTML
     figures: gr.Column
@@ -541,7 +541,9 @@ def _steer_tab() -> None:
                     elem_id="steer-file",
                 )
         with gr.Column(scale=5, min_width=300):
-            outline = gr.HTML(_STEER_OUTLINE, elem_classes="steer-intro")
+            with gr.Column(elem_id="steer-outline") as outline:
+                gr.HTML(_STEER_OUTLINE, elem_classes="steer-intro")
+                _published_experiment()
             verdict = gr.HTML(elem_id="verdict")
             curve = loss_curve(elem_id="steer-curve")
             with gr.Column(visible=False, elem_id="steer-results") as figures:
@@ -590,6 +592,15 @@ def _steer_tab() -> None:
     )
 
 
+def _published_experiment() -> None:
+    """The stored experiment, so that the page says something before any click."""
+    rows = steering_study.stored()
+    if not rows:
+        return
+    gr.HTML("<h3>Until then: system 000's experiment, made again with this model</h3>")
+    _figure("published-bill", charts.bills(rows), steering_views.published_caption(rows))
+
+
 def _steer_buttons() -> tuple[_JobButtons, gr.Button, gr.Button]:
     """Run and Stop here; Measure again below them, Sweep beside its figure."""
     with gr.Row():
@@ -605,9 +616,9 @@ def _steer_buttons() -> tuple[_JobButtons, gr.Button, gr.Button]:
     return _JobButtons(start, stop, status, (again, sweep)), again, sweep
 
 
-def _figure(name: str) -> tuple[gr.Plot, gr.HTML]:
-    plot = gr.Plot(show_label=False, container=False, elem_id=name, elem_classes="plot")
-    return plot, gr.HTML(elem_id=f"{name}-words")
+def _figure(name: str, figure: Any = None, words: str = "") -> tuple[gr.Plot, gr.HTML]:
+    plot = gr.Plot(figure, show_label=False, container=False, elem_id=name, elem_classes="plot")
+    return plot, gr.HTML(words, elem_id=f"{name}-words")
 
 
 def _work(*values: Any) -> str:

@@ -61,7 +61,7 @@ KINDS = ("none", "text", "random", "trained", "auto", "file")
 MAX_STEERED_BYTES = 60_000
 """The Steer page codes a text many times."""
 
-MAX_TRAINED_BYTES = 600_000
+MAX_TRAINED_BYTES = 2_000_000
 """Bytes of text a training goes through, all epochs together: minutes on two processor cores."""
 
 _LONGEST_ROW = 256

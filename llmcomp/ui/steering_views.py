@@ -26,6 +26,7 @@ __all__ = [
     "even_caption",
     "measured",
     "of_charts",
+    "published_caption",
     "rate_caption",
     "stopped",
     "table",
@@ -214,6 +215,17 @@ def bill_caption(rows: Sequence[Row], *, closer: bool) -> str:
     """Says in words what the bars show, in HTML."""
     cut = " The axis is cut 5 % to either side of none." if closer else ""
     return _caption(charts.bills_words(rows) + cut)
+
+
+def published_caption(rows: Sequence[Row]) -> str:
+    """Says what the stored experiment shows, in HTML."""
+    plain, best = rows[0], min(rows[1:], key=lambda row: row.total_bits)
+    return _caption(
+        "200 vectors, trained for 500 epochs on the first 50,000 bytes of enwik8, the very text "
+        f"they then help to code. The text falls from {plain.text_bits:,.0f} bits to "
+        f"{best.text_bits:,.0f}; the vectors take {best.vector_bits:,.0f}. Published was the fall "
+        f"alone. If it kept up, a text of {readable_bytes(best.break_even_bytes)} would pay."
+    )
 
 
 def even_caption(rows: Sequence[Row]) -> str:
