@@ -37,7 +37,7 @@ LAYERS = [
 ADAPTERS = {
     "torch": {"models/forward.py", "steering/fit.py", "train"},
     "transformers": {"steering/fit.py", "train"},
-    "gradio": {"ui/layout.py"},
+    "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},
     "numba": {"coding/range_coder.py", "decisions.py", "exact.py", "models/fixed.py"},
     "tokenizers": {"tokens.py", "train"},

@@ -7,7 +7,7 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from llmcomp.ui import handlers, layout  # noqa: E402
+from llmcomp.ui import handlers, layout, widgets  # noqa: E402
 
 NO_HERO = {"v": "view/1", "n": 0, "note": "no hero in this test"}
 
@@ -49,7 +49,7 @@ def test_stop_cancels_every_way_to_start(demo: Any) -> None:
 
 def test_failures_end_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     with gr.Blocks():
-        buttons = layout._job_buttons("Try")
+        buttons = widgets.job_buttons("Try")
 
     def expected(*_: object) -> Any:
         raise handlers.InputError("<i>too much</i>")
@@ -62,11 +62,11 @@ def test_failures_end_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for job, words in ((expected, "too much"), (unexpected, "logged as")):
         updates: list[Any] = []
         with pytest.raises(gr.Error) as caught:
-            updates.extend(layout._telling(buttons, job)())
+            updates.extend(widgets.telling(buttons, job)())
         assert words in caught.value.message
         assert "<i>" not in caught.value.message
         assert "secret" not in caught.value.message
-    first, last = collect(layout._telling(buttons, expected))
+    first, last = collect(widgets.telling(buttons, expected))
     assert first[buttons.status]["state"] == "busy"
     assert last[buttons.status] == {"text": "<i>too much</i>", "state": "error", "percent": None}
     assert last[buttons.start]["interactive"] is True

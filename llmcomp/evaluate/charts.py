@@ -229,6 +229,9 @@ def break_even_words(rows: Sequence[Row]) -> str:
 def rate_distortion(rows: Sequence[Row], twins: Sequence[Row] = ()) -> go.Figure:
     """Draws what a coordinate of the prompt costs against what it loses, and what that does.
 
+    The text is taken before it is rounded to bytes, which would hide small differences; the dotted
+    line is the text without a prompt.
+
     Args:
         rows: what was measured; rows without a trained prompt are left out.
         twins: the same with the published half-bin error, hollow.
@@ -239,11 +242,14 @@ def rate_distortion(rows: Sequence[Row], twins: Sequence[Row] = ()) -> go.Figure
     for found, fair in ((rows, True), (twins, False)):
         for prior in dict.fromkeys(row.prior for row in found if row.prior):
             line = sorted((row for row in found if row.prior == prior), key=lambda row: row.levels)
-            for place, part in ((1, "mse"), (2, "text_bits")):
+            for place, part in ((1, "mse"), (2, "ideal_bits")):
                 figure.add_trace(_curve(line, part, fair=fair, legend=place == 1), row=place, col=1)
     _dress(figure, height=520)
     figure.update_yaxes(type="log", title_text="squared error", exponentformat="power", row=1)
-    figure.update_yaxes(title_text="bits of text", tickformat=",d", row=2)
+    figure.update_yaxes(title_text="bits of text", tickformat=",.1~f", row=2)
+    if any(row.prior for row in rows):
+        plain = {"color": _INK, "width": 1.5, "dash": "dot"}
+        figure.add_hline(y=rows[0].plain_bits, row=2, line=plain, annotation_text="none")
     figure.update_xaxes(title_text="bits per coordinate", row=2)
     return figure
 
@@ -282,7 +288,8 @@ def rate_distortion_words(rows: Sequence[Row], twins: Sequence[Row] = ()) -> str
         f"Each point is a prompt that was really coded, {len(trained)} in all. Fewer levels are "
         "cheaper and coarser; beyond some point the text no longer gets shorter. The smallest file "
         f"of these: {short(best)} levels, {best.bits_per_coordinate:.2f} bits per coordinate, "
-        f"squared error {best.mse:.3g}, text {best.text_bits:,.0f} bits."
+        f"squared error {best.mse:.3g}, text {best.ideal_bits:,.0f} bits, without a prompt "
+        f"{best.plain_bits:,.0f}."
     )
     if not twins:
         return words

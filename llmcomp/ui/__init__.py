@@ -1,1 +1,1 @@
-"""The demo page: handlers and views know no gradio, only `layout` does."""
+"""The demo page: only `layout`, `steer_page` and `widgets` know gradio."""

@@ -93,9 +93,11 @@ def measured(session: Session) -> Status:
     plain = session.rows[0]
     text = (
         f"{len(session.honest)} ways measured. Smallest file: {short(best)}, "
-        f"{number(best.total_bits / 8)} bytes; without steering {number(plain.total_bits / 8)}."
+        f"{number(best.total_bits / 8)} bytes"
     )
-    return status(text, "done")
+    if best.kind != plain.kind:
+        text += f"; without steering {number(plain.total_bits / 8)}"
+    return status(f"{text}.", "done")
 
 
 def verdict(prediction: str | None, rows: Sequence[Row]) -> str:

@@ -1,0 +1,334 @@
+"""The Steer page: an experiment, not a form.
+
+In: what a visitor predicts and chooses. Out: figures, a table and files from `Session` values that
+are his alone. What is measured lives in ``steering``, how it reads in ``steering_views``.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from llmcomp.evaluate import charts, steering_study
+from llmcomp.steering.kinds import DEFAULT_TEXT
+from llmcomp.steering.priors import PRIORS
+from llmcomp.ui import handlers, steering, steering_views, views
+from llmcomp.ui.widgets import (
+    QUIET,
+    JobButtons,
+    Start,
+    Updates,
+    download_button,
+    epochs_slider,
+    learning,
+    levels_dropdown,
+    loss_curve,
+    status_line,
+    virtual_tokens_slider,
+    wire,
+)
+
+__all__ = ["steer_tab"]
+
+_STEER_INTRO = (
+    "<p>Does advice pay for itself? A string, noise, or vectors trained on your text can stand in "
+    "front of it and make the model guess better. But whoever decodes needs them too, so they are "
+    "in the file and in its bill.</p>"
+)
+_STEER_OUTLINE = (
+    "<p>Make a prediction, press Run, and here will stand:</p><ol><li>the loss of the training, "
+    "live, beside the loss without a prompt;</li><li>the bill: every bit of every choice, text, "
+    "prompt, metadata and envelope;</li><li>how long a text must be for each choice to pay;</li>"
+    "<li>a table of everything, and what <b>auto</b> would choose;</li><li>bits of the prompt "
+    "against its error, and what that does to the text.</li></ol>"
+    f"<p>At most {steering.MAX_STEERED_BYTES:,} bytes of text. What is trained is yours alone and "
+    "is forgotten within an hour.</p>"
+)
+_STEER_TEXT = next((t for t in handlers.examples().values() if len(t) > 300), "")
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Everything on the Steer page that a run fills."""
+
+    kept: gr.State
+    outline: gr.Column
+    verdict: gr.HTML
+    curve: gr.HTML
+    figures: gr.Column
+    closer: gr.Radio
+    bill: gr.Plot
+    bill_words: gr.HTML
+    even: gr.Plot
+    even_words: gr.HTML
+    table: gr.HTML
+    rate: gr.Plot
+    rate_words: gr.HTML
+    prompt: gr.DownloadButton
+    blob: gr.DownloadButton
+
+    @property
+    def parts(self) -> list[Any]:
+        """All of them; a choice of the visitor's is left alone."""
+        return [
+            self.kept,
+            self.outline,
+            self.verdict,
+            self.curve,
+            self.figures,
+            self.bill,
+            self.bill_words,
+            self.even,
+            self.even_words,
+            self.table,
+            self.rate,
+            self.rate_words,
+            self.prompt,
+            self.blob,
+        ]
+
+    def cleared(self) -> Updates:
+        """What stands there before a run."""
+        return {
+            self.outline: gr.update(visible=False),
+            self.verdict: "",
+            self.curve: None,
+            self.figures: gr.update(visible=False),
+            self.prompt: gr.update(value=None, interactive=False),
+            self.blob: gr.update(value=None, interactive=False),
+        }
+
+    def bars(self, session: steering.Session, scale: str) -> Updates:
+        """The bill at a scale."""
+        rows, closer = steering_views.of_charts(session), scale == _CLOSER
+        return {
+            self.bill: charts.bills(rows, closer=closer) if rows else None,
+            self.bill_words: steering_views.bill_caption(rows, closer=closer) if rows else "",
+        }
+
+    def shown(self, session: steering.Session, prediction: str | None, scale: str) -> Updates:
+        """What was measured so far."""
+        if not session.rows:
+            return {self.kept: session}
+        rows = steering_views.of_charts(session)
+        return {
+            self.kept: session,
+            self.figures: gr.update(visible=True),
+            self.verdict: steering_views.verdict(prediction, session.honest),
+            **self.bars(session, scale),
+            self.even: charts.break_even(rows),
+            self.even_words: steering_views.even_caption(rows),
+            self.table: steering_views.table(session.honest),
+            self.rate: charts.rate_distortion(session.honest, session.twins),
+            self.rate_words: steering_views.rate_caption(session),
+        }
+
+    def download(self, session: steering.Session | None) -> Updates:
+        """The trained prompt, if there is one."""
+        if session is None or not session.prompt:
+            return {self.prompt: gr.update(value=None, interactive=False)}
+        path = handlers.stash(f"{session.name}.steer", session.prompt)
+        return {self.prompt: gr.update(value=path, interactive=True)}
+
+
+_CLOSER = "look closer"
+
+
+def steer_tab() -> None:
+    """Makes the page inside the open tab."""
+    default = steering.Experiment("", None, handlers.MODELS[0])
+    kept = gr.State(None, time_to_live=3600)
+    gr.HTML(_STEER_INTRO, elem_classes="steer-intro")
+    with gr.Row(elem_classes="work"):
+        with gr.Column(scale=2, min_width=280, elem_classes="asked"):
+            prediction = gr.Radio(
+                steering_views.PREDICTIONS,
+                label="Predict: will a trained prompt make this file smaller, all bits counted?",
+                elem_id="predict",
+            )
+            text = gr.Textbox(
+                _STEER_TEXT, label="Your text", lines=4, max_lines=6, elem_id="steered-text"
+            )
+            with gr.Accordion("Or a file instead of the text", open=False):
+                file = gr.File(label="a file", height=110, elem_id="steered-file")
+            buttons, again, sweep = _steer_buttons()
+            work = gr.HTML(
+                _work(_STEER_TEXT, None, default.epochs, default.priors, default.string, None),
+                elem_classes="fineprint",
+                elem_id="steer-work",
+            )
+            prompt = download_button("Download the prompt (.steer)", "download-steer")
+            blob = download_button("Download the smallest steered file", "download-steered")
+            n_virtual_tokens = virtual_tokens_slider(default.n_virtual_tokens)
+            epochs = epochs_slider(default.epochs, elem_id="steer-epochs")
+            priors = gr.CheckboxGroup(
+                list(PRIORS), value=list(default.priors), label="Hyper-priors of the trained prompt"
+            )
+            with gr.Accordion("More: model, levels, string, a .steer file …", open=False):
+                model = gr.Radio(handlers.MODELS, value=default.model, label="Model")
+                levels = levels_dropdown(default.levels)
+                rate = gr.Number(default.learning_rate, label="Learning rate", minimum=0)
+                seed = gr.Number(default.seed, label="Seed", precision=0, minimum=0)
+                string = gr.Textbox(DEFAULT_TEXT, label="String; empty for none")
+                steer_file = gr.File(
+                    label="A .steer file, in place of training",
+                    file_types=[".steer"],
+                    height=110,
+                    elem_id="steer-file",
+                )
+        with gr.Column(scale=5, min_width=300):
+            with gr.Column(elem_id="steer-outline") as outline:
+                gr.HTML(_STEER_OUTLINE, elem_classes="steer-intro")
+                _published_experiment()
+            verdict = gr.HTML(elem_id="verdict")
+            curve = loss_curve(elem_id="steer-curve")
+            with gr.Column(visible=False, elem_id="steer-results") as figures:
+                gr.HTML("<h3>The bill of every choice</h3>")
+                closer = gr.Radio(
+                    ["to scale", _CLOSER], value="to scale", show_label=False, elem_id="closer"
+                )
+                bill, bill_words = _figure("steer-bill")
+                gr.HTML("<h3>How long must a text be?</h3>")
+                even, even_words = _figure("steer-even")
+                table = gr.HTML(elem_id="steer-table")
+                gr.HTML("<h3>Bits of the prompt against its error, and what that does</h3>")
+                with gr.Row():
+                    sweep.render()
+                    half_bin = gr.Checkbox(
+                        label="also with system 000's half-bin error", elem_id="half-bin"
+                    )
+                drawn, rate_words = _figure("steer-rate")
+    results = _Results(
+        kept,
+        outline,
+        verdict,
+        curve,
+        figures,
+        closer,
+        bill,
+        bill_words,
+        even,
+        even_words,
+        table,
+        drawn,
+        rate_words,
+        prompt,
+        blob,
+    )
+    asked = [text, file, model, n_virtual_tokens, epochs, rate, seed, priors, levels, string]
+    asked.append(steer_file)
+    chosen = [prediction, closer]
+    _wire_steer(buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
+    gr.on(
+        [text.blur, file.change, epochs.change, priors.change, string.blur, steer_file.change],
+        _work,
+        [text, file, epochs, priors, string, steer_file],
+        work,
+        **QUIET,
+    )
+
+
+def _published_experiment() -> None:
+    """The stored experiment, so that the page says something before any click."""
+    rows = steering_study.stored()
+    if not rows:
+        return
+    gr.HTML("<h3>Until then: system 000's experiment, made again with this model</h3>")
+    _figure("published-bill", charts.bills(rows), steering_views.published_caption(rows))
+
+
+def _steer_buttons() -> tuple[JobButtons, gr.Button, gr.Button]:
+    """Run and Stop here; Measure again below them, Sweep beside its figure."""
+    with gr.Row():
+        start = gr.Button("Run", variant="primary", elem_id="run", elem_classes="job")
+        stop = gr.Button("Stop", interactive=False, elem_classes=["job", "job-stop"])
+    again = gr.Button(
+        "Measure again with this prompt", elem_id="again", elem_classes="job", interactive=False
+    )
+    sweep = gr.Button(
+        "Sweep the levels", elem_id="sweep", elem_classes="job", interactive=False, render=False
+    )
+    status = status_line(elem_id="steer-status")
+    return JobButtons(start, stop, status, (again, sweep)), again, sweep
+
+
+def _figure(name: str, figure: Any = None, words: str = "") -> tuple[gr.Plot, gr.HTML]:
+    plot = gr.Plot(figure, show_label=False, container=False, elem_id=name, elem_classes="plot")
+    return plot, gr.HTML(words, elem_id=f"{name}-words")
+
+
+def _work(*values: Any) -> str:
+    return html.escape(steering.work(*values))
+
+
+def _wire_steer(
+    buttons: JobButtons,
+    results: _Results,
+    more: tuple[gr.Button, gr.Button],
+    asked: list[Any],
+    chosen: list[Any],
+    swept: list[Any],
+) -> None:
+    """Connects Run, Measure again, Sweep and Stop; all of them fill the same results."""
+    n_asked = len(asked)
+
+    def follow(job: Iterator[Any], prediction: str | None, scale: str) -> Iterator[Updates]:
+        session, blob = None, {}
+        for value in job:
+            if isinstance(value, handlers.Working):
+                yield {buttons.status: views.working(value)}
+            elif isinstance(value, steering.Learning):
+                yield learning(buttons, results.curve, value)
+            elif isinstance(value, steering.Session):
+                session = value
+                yield results.shown(session, prediction, scale)
+            else:
+                path = handlers.stash(value.name, value.blob)
+                blob = {results.blob: gr.update(value=path, interactive=True)}
+        if session is not None:
+            ended = buttons.ended(steering_views.measured(session))
+            yield {**ended, **results.download(session), **blob}
+
+    def run(*values: Any) -> Iterator[Updates]:
+        yield {**results.cleared(), results.kept: None}
+        experiment = steering.Experiment(*values[:n_asked])
+        yield from follow(steering.run(experiment), *values[n_asked:])
+
+    def again(kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
+        yield {results.verdict: "", results.blob: gr.update(value=None, interactive=False)}
+        experiment = steering.Experiment(*values[:n_asked])
+        yield from follow(steering.again(experiment, kept), *values[n_asked:])
+
+    def sweep(
+        prediction: str | None,
+        scale: str,
+        kept: steering.Session | None,
+        priors: Sequence[str],
+        half_bin: bool,
+    ) -> Iterator[Updates]:
+        yield from follow(steering.sweep(kept, priors, half_bin), prediction, scale)
+
+    def stopped(kept: steering.Session | None) -> Updates:
+        return {**buttons.ended(steering_views.stopped(kept)), **results.download(kept)}
+
+    def scaled(kept: steering.Session | None, scale: str) -> Updates:
+        return results.bars(kept, scale) if kept else {}
+
+    wire(
+        buttons,
+        [
+            Start(buttons.start, run, [*asked, *chosen], "steer"),
+            Start(more[0], again, [results.kept, *asked, *chosen]),
+            Start(more[1], sweep, [*chosen, *swept]),
+        ],
+        outputs=results.parts,
+        kept=results.kept,
+        stopped=stopped,
+    )
+    results.closer.change(
+        scaled, [results.kept, results.closer], [results.bill, results.bill_words], **QUIET
+    )
