@@ -152,8 +152,10 @@ def _add_model(parser: Parser) -> None:
 
 def _add_prior(parser: Parser) -> None:
     group = parser.add_argument_group("hyper-prior of a trained prompt")
-    group.add_argument("--prior", choices=sorted(PRIORS), help="default gaussian; auto tries some")
-    group.add_argument("--levels", type=int, help="of the quantiser; default 256")
+    group.add_argument("--prior", choices=sorted(PRIORS), help="default laplace; auto tries some")
+    group.add_argument(
+        "--levels", type=int, help="of the quantiser; default 256, or 16 if no prior is named"
+    )
     group.add_argument("--sigma", type=float, help="gaussian: standard deviation; default 1")
     group.add_argument("--range", type=float, help="gaussian, laplace: half width; default 5")
     group.add_argument("--percentiles", metavar="A:B", help="empirical: range; default 1:99")
@@ -175,9 +177,9 @@ def _prior(options: argparse.Namespace) -> HyperPrior | None:
         "block": options.block,
         "published_bug": options.published_bug or None,
     })
-    if options.prior is None and not given:
-        return None
-    return make_prior(options.prior or "gaussian", **given)
+    if options.prior is None:
+        return make_prior("laplace", **{"levels": 16, **given}) if given else None
+    return make_prior(options.prior, **given)
 
 
 def _given(asked: dict[str, Any]) -> dict[str, Any]:
@@ -322,12 +324,12 @@ def _steer_show(options: argparse.Namespace) -> None:
         print(json.dumps(about | {"shape": list(soft.vector.shape), "priors": costs}))
         return
     n_virtual_tokens, width = soft.vector.shape
-    print(f"made for    {soft.model}, fingerprint {soft.fingerprint[:16]}")
+    print(f"made for    {soft.model!a}, fingerprint {soft.fingerprint[:16]!a}")
     print(f"vector      {n_virtual_tokens} virtual tokens x {width}, scale {soft.scale:g}")
     deviation = math.sqrt(float(soft.vector.var()))
     print(f"values      mean {soft.vector.mean():.4f}, standard deviation {deviation:.4f}")
     for name, value in soft.history.items():
-        print(f"{name:<11} {json.dumps(value)}")
+        print(f"{ascii(name)[1:-1]:<11} {json.dumps(value)}")
     for c in coded:
         print(
             f"{c.prior.name:<11} {c.bits:,} bits, {c.bits_per_coordinate:.4f} a coordinate, "
@@ -344,6 +346,10 @@ def _steer_sweep(options: argparse.Namespace) -> None:
         raise ValueError(f"levels {options.levels!r}; wanted numbers, as 16,256") from None
     if options.figure:
         _refuse_overwriting(options.figure, options)
+    names = options.priors.split(",")
+    for name in names:  # before minutes of training, not after
+        for count in levels:
+            make_prior(name, levels=count)
     model, data = load_model(options.model), _read(options.input)
     if options.steer:
         if _training(options, Training()):
@@ -352,9 +358,7 @@ def _steer_sweep(options: argparse.Namespace) -> None:
         soft.require(model)
     else:
         soft = _trained(model, data, options)
-    job = steering.compare(
-        data, model, steering.sweep_ways(soft, options.priors.split(","), levels)
-    )
+    job = steering.compare(data, model, steering.sweep_ways(soft, names, levels))
     with _progress_bar() as report:
 
         def report_progress(step: Progress | steering.Row) -> None:

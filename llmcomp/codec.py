@@ -293,6 +293,16 @@ def get_info(blob: bytes) -> BlobInfo:
     )
 
 
+def asks_the_model(data: bytes, methods: Sequence[str] = METHODS) -> bool:
+    """Tells whether any segment is worth the model's work, and so a prompt worth training."""
+    return "lm" in methods and any(
+        not _hopeless(plain, _without_model(plain, methods))
+        for plain in (
+            data[start : start + SEGMENT_BYTES] for start in range(0, len(data), SEGMENT_BYTES)
+        )
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """The options of a compression, checked."""
@@ -339,15 +349,6 @@ class _Plan:
         fingerprint = model.fingerprint[:2]
         return Header(model.number, fingerprint, schedule, steering.number, steering.pack())
 
-    def asks_the_model(self, data: bytes) -> bool:
-        """Tells whether any segment is worth the model's work, and a prompt worth training."""
-        return "lm" in self.methods and any(
-            not _hopeless(plain, _without_model(plain, self.methods))
-            for plain in (
-                data[start : start + SEGMENT_BYTES] for start in range(0, len(data), SEGMENT_BYTES)
-            )
-        )
-
     def cut(self, model: LanguageModel, data: bytes) -> list[Tokens]:
         """Tokenises a segment and cuts it into lanes."""
         if self.lane_bytes is not None:
@@ -362,24 +363,26 @@ def _compressing(
 ) -> Steps[Compressed]:
     """Tries every way of steering that was asked for and keeps the smallest blob."""
     ways: list[Steering] = [NoSteering()]
-    if choice != NoSteering() and plan.asks_the_model(data):
+    if choice != NoSteering() and asks_the_model(data, plan.methods):
         ways = yield from candidates(choice, model, data)
-    if len(ways) == 1:
-        result = yield from _steered(data, model, plan, ways[0])
-        if result.steering is ways[0]:
-            return result
-        # the prompt was left out, but the model may do well without one
-        bare = yield from _steered(data, model, plan, NoSteering())
-        bare.bill.notes[:0] = result.bill.notes
-        return bare
-    draft, sizes, tried = replace(plan, verify=False, trace=False), [], []
-    for index, way in enumerate(ways):
-        result = yield from share(_steered(data, model, draft, way), index, len(ways))
-        sizes.append(len(result.blob))
-        tried.append((str(way) + ", left out" * (result.steering is not way), sizes[-1]))
-    best = sizes.index(min(sizes))
+    best, tried = 0, []
+    if len(ways) > 1:
+        draft = replace(plan, verify=False, trace=False)
+        for index, way in enumerate(ways):
+            result = yield from share(_steered(data, model, draft, way), index, len(ways))
+            left_out = ", left out" * (result.steering is not way)
+            tried.append((f"{way}{left_out}", len(result.blob)))
+        sizes = [size for _, size in tried]
+        best = sizes.index(min(sizes))
     result = yield from _steered(data, model, plan, ways[best])
-    return replace(result, tried=tried, kept=best)
+    if result.steering is ways[best]:
+        return replace(result, tried=tried, kept=best)
+    # the prompt was left out, but the model may do well without one
+    bare = yield from _steered(data, model, plan, NoSteering())
+    bare.bill.notes[:0] = result.bill.notes
+    if tried:
+        bare = replace(bare, tried=[*tried, (str(NoSteering()), len(bare.blob))], kept=len(tried))
+    return bare
 
 
 def _steered(
@@ -402,7 +405,7 @@ def _steered(
         if len(segments) == len(kept) and (
             len(pack(bare, segments)) <= len(pack(header, [k.segment for k in kept]))
         ):
-            notes.append(f"steering ({steering}) is left out: it weighs more than it saves")
+            notes.append(f"steering ({steering}) is left out: without it the file is no larger")
             steering, header = NoSteering(), bare
             kept = [k for k in others if k is not None]
     segments = [k.segment for k in kept]

@@ -416,7 +416,7 @@ def test_an_experiment_is_predicted_measured_kept_and_used_again(
     rows = page.locator("#steer-table tbody tr")
     assert rows.count() == 5
     assert rows.first.inner_text().startswith("none")
-    assert "auto would choose" in page.locator("#steer-table").inner_text()
+    assert "Of these, auto keeps" in page.locator("#steer-table").inner_text()
     for figure in ("#steer-bill", "#steer-even", "#steer-rate"):
         page.wait_for_selector(f"{figure} .main-svg")
         assert page.locator(f"{figure}-words").inner_text().endswith(".")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -275,26 +276,33 @@ def test_no_prompt_is_trained_where_no_model_is_asked(tiny, monkeypatch):
 def test_what_is_left_out_is_tried_without_a_prompt(tiny, soft):
     """A prompt too heavy for its text must not cost the model's own saving."""
     text = b"The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not."
-    result = run(compressing(text, model=tiny, steer=soft))
+    heavy = Coded(soft, Gaussian())
+    result = run(compressing(text, model=tiny, steer=heavy))
     assert result.steering == NoSteering() and "left out" in " ".join(result.bill.notes)
-    assert len(result.blob) <= len(llmcomp.compress(text, model=tiny))
-    tried = run(
-        compressing(
-            text, model=tiny, steer=[NoSteering(), *run(candidates(Coded(soft), tiny, text))]
-        )
-    ).tried
+    plain = llmcomp.compress(text, model=tiny)
+    assert len(result.blob) <= len(plain)
+    ways = run(candidates(heavy, tiny, text))
+    tried = run(compressing(text, model=tiny, steer=[NoSteering(), *ways])).tried
     assert tried[1][0].endswith("left out")
+    # of two that are left out, neither is kept, and none is tried although nobody asked for it
+    two = run(compressing(text, model=tiny, steer=[*ways, *ways]))
+    assert two.steering == NoSteering() and len(two.blob) <= len(plain)
+    assert [name for name, _ in two.tried][2] == "none" and two.kept == 2
+    assert two.tried[2][1] == len(two.blob)
 
 
 def test_random_prompts_are_the_same_everywhere(tiny):
     """Frozen bits: a blob names a seed, not the numbers."""
-    prompt = RandomSteering(200, 7).prompt(tiny)
+    wide = SimpleNamespace(name="any", hidden_size=32, context_length=200)
+    prompt = RandomSteering(200, 7).prompt(wide)
     assert prompt.shape == (200, 32)
     assert abs(prompt.mean()) < 0.05 and abs(prompt.std() - 1) < 0.02
     units = (prompt * 2**WEIGHT_GRID).astype(np.int64)
     assert units[0, :4].tolist() == [18616, -8811, -3304, -3923]
     assert hashlib.sha256(units.astype("<i8").tobytes()).hexdigest()[:12] == FROZEN_NOISE
-    assert not np.array_equal(prompt, RandomSteering(200, 8).prompt(tiny))
+    assert not np.array_equal(prompt, RandomSteering(200, 8).prompt(wide))
+    with pytest.raises(ValueError, match="201 virtual tokens; any's context is 200"):
+        RandomSteering(201, 7).prompt(wide)
 
 
 FROZEN_NOISE = "e1706fe48854"
@@ -467,21 +475,26 @@ def test_foreign_steer_files_get_one_clear_line(tiny, soft, tmp_path):
         with pytest.raises(FormatError, match=r"not a \.steer file"):
             SoftPrompt.from_bytes(bad)
     for name, value in (
-        ("scale", "abc"), ("scale", float("nan")), ("scale", -1), ("scale", [1]), ("scale", None),
+        ("scale", "abc"), ("scale", 10**400), ("scale", float("nan")), ("scale", -1),
+        ("scale", [1]), ("scale", None),
         ("history", []), ("history", None), ("model", 5), ("fingerprint", None),
     ):  # fmt: skip
         with pytest.raises(FormatError) as caught:
             SoftPrompt.from_bytes(consistent(soft, name, value))
         assert "\n" not in str(caught.value)
-    for text in ("[", "[]", "[" * 100_000):
-        with pytest.raises(FormatError):
+    deep = [f'{{"format": "steer/1", "x": {"[" * n}{"]" * n}}}' for n in (900, 960, 980)]
+    for text in ("[", "[]", "[" * 100_000, *deep):
+        with pytest.raises((FormatError, DamagedError)):
             SoftPrompt.from_bytes(save({"vector": soft.vector}, {"steer": text}))
+    bare = b'{"__metadata__":null}'
+    with pytest.raises(FormatError, match=r"not a \.steer file"):
+        SoftPrompt.from_bytes(len(bare).to_bytes(8, "little") + bare)
     other = replace(soft, model="other", fingerprint="ab" * 32)
     wide = replace(soft, vector=np.zeros((2, 31), np.float32))
     infinite = replace(soft, vector=np.full((2, 32), np.inf, np.float32))
     with pytest.raises(FormatError, match="not finite"):
         SoftPrompt.from_bytes(infinite.to_bytes())
-    for wrong, words in ((other, "made for other"), (wide, "31 wide")):
+    for wrong, words in ((other, "made for 'other'"), (wide, "31 wide")):
         path = tmp_path / "wrong.steer"
         path.write_bytes(wrong.to_bytes())
         with pytest.raises(ModelError, match=words):
@@ -591,7 +604,7 @@ def test_stopping_keeps_the_best_so_far(tiny):
     job.close()
     assert best is not None and best.history["epochs_done"] in (1, 2)
     blob = llmcomp.compress(TEXT, model=tiny, steer=best, methods=("lm",))
-    assert get_info(blob).steering == "trained, 4 virtual tokens, gaussian 256"
+    assert get_info(blob).steering == "trained, 4 virtual tokens, laplace 16"
     assert llmcomp.decompress(blob, model=tiny) == TEXT
 
 

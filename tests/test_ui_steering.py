@@ -162,7 +162,8 @@ def test_a_sweep_codes_every_level_once_and_the_published_error_where_it_can_be(
     assert all(row.mse > 2 * fair[row.levels].mse for row in final.twins if row.levels >= 64)
     shown = steering_views.of_charts(final)
     assert [row.kind for row in shown] == ["none", "text", "random", "trained", "trained"]
-    assert not [v for v in steering.sweep(final, ["laplace"], False) if isinstance(v, Session)]
+    # with nothing left to measure the page still gets the session, so that its buttons come back
+    assert [value.rows for value in steering.sweep(final, ["laplace"], False)] == [final.rows]
     pickle.loads(pickle.dumps(final))  # a visitor's value has to survive another process
 
 
@@ -195,6 +196,12 @@ def _vector(session: Session) -> Any:
         (Wish("trained", epochs=10_000), "at most|allows"),
         (Wish("trained", prior="wishful", epochs=1, n_virtual_tokens=1), "not a choice"),
         (Wish("random", seed=-1), "seed"),
+        (Wish("random", n_virtual_tokens=10**9), "this page allows 64"),
+        (Wish("trained", n_virtual_tokens=65), "this page allows 64"),
+        (Wish("trained", seed=None), "the seed is empty"),
+        (Wish("trained", levels=None, epochs=1), "the number of levels is empty"),
+        (Wish("random", seed=math.inf), "infinity"),
+        (Wish("auto", text="\ud800"), "half a character"),
     ],
 )
 def test_impossible_wishes_end_in_one_line(wish: Wish, words: str) -> None:
@@ -215,12 +222,44 @@ def test_impossible_wishes_end_in_one_line(wish: Wish, words: str) -> None:
         ({"model": "../../etc"}, "not a choice"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"n_virtual_tokens": 64}, "virtual tokens"),
+        ({"learning_rate": None}, "learning rate is empty"),
+        ({"learning_rate": 1e300}, "learning_rate is 1e\\+300"),
+        ({"seed": None}, "the seed is empty"),
+        ({"levels": None}, "levels is empty"),
     ],
 )
 def test_impossible_experiments_end_in_one_line(change: dict[str, Any], words: str) -> None:
     with pytest.raises(LLMCompError, match=words) as caught:
         list(steering.run(replace(ASKED, **change)))
     assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_trained_before_everything_else_is_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steering, "learn", lambda *_: pytest.fail("trained for nothing"))
+    long = "many words " * 5000
+    for change in ({"string": "\ud800"}, {"string": long}, {"seed": -1}):
+        with pytest.raises(LLMCompError):
+            list(steering.run(replace(ASKED, **change)))
+    with pytest.raises(LLMCompError, match="string of"):
+        compressed(Wish("auto", text=long))
+    path = handlers.stash("noise.bin", np.random.default_rng(0).bytes(5000))
+    job = handlers.compress("", path, "embedded", "fast", Wish("auto"))
+    assert not handlers.finish(job).checked, "noise has no use for a prompt"
+
+
+def test_a_prior_named_twice_counts_once() -> None:
+    rows = [v for v in steering.run(replace(ASKED, priors=("laplace",) * 9)) if hasattr(v, "rows")]
+    assert [row.prior for row in rows[-1].rows] == ["", "", "", "laplace"]
+
+
+def test_a_prompt_longer_than_the_sliders_is_refused(session: Session) -> None:
+    kept = SoftPrompt.from_bytes(session.prompt)
+    long = replace(kept, vector=np.ones((65, kept.vector.shape[1]), np.float32))
+    path = handlers.stash("long.steer", long.to_bytes())
+    with pytest.raises(LLMCompError, match="65 virtual tokens; this page allows 64"):
+        list(steering.run(replace(ASKED, steer_path=path)))
 
 
 def test_bad_steer_files_end_in_one_line(session: Session) -> None:
@@ -231,7 +270,7 @@ def test_bad_steer_files_end_in_one_line(session: Session) -> None:
         (b"LLMC something else", "not a .steer file"),
         (bytes(damaged), "damaged"),
         (session.prompt[:-9], "steer"),
-        (_soft().to_bytes(), "made for other"),
+        (_soft().to_bytes(), "made for 'other'"),
     ]:
         path = handlers.stash("x.steer", data)
         for job in (
@@ -272,6 +311,11 @@ def test_the_prediction_meets_the_result(session: Session) -> None:
         said = steering_views.verdict(wrong, rows)
         assert f"You said {wrong}; the measured answer is: {answer}." in said
     assert "smaller" in steering_views.verdict("yes", (plain, cheap))
+    # the one that is least bad here need not be the one that pays soonest elsewhere
+    light = replace(useless, prompt_bits=1e5)
+    said = steering_views.verdict("only for long texts", (plain, light, dear))
+    assert "and so it is" in said
+    assert "If the saving kept up" in said
     assert steering_views.verdict("yes", (plain,)) == ""
 
 
@@ -280,7 +324,7 @@ def test_the_table_has_none_every_total_and_the_sentence_of_auto(session: Sessio
     assert shown.index("<td>none") < shown.index("<td>random")
     for row in session.rows:
         assert f"<td>{views.number(row.total_bits)}</td>" in shown
-    assert "auto would choose" in shown
+    assert "Of these, auto keeps" in shown
     assert "Wikipedia" not in shown, "a user's string is no part of any HTML"
     assert steering_views.table(()) == ""
     saving = replace(session.rows[-1], text_bits=1.0, prompt_bits=1.0)

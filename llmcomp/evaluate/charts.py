@@ -45,6 +45,7 @@ _COLOURS = {
     "laplace": "#5f8f2f",
 }
 _NAMES = {"text": "string", "lloyd_max": "Lloyd-Max"}
+_ROUNDED_UP = 0.9995  # of a unit: what three digits would write as 1,000 of the one below
 _INK = "#7b828c"
 _LINE = "rgba(128, 138, 150, 0.35)"
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif"
@@ -71,14 +72,17 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 def readable_bytes(n_bytes: float) -> str:
     """Says a length with three digits.
 
-    >>> readable_bytes(2_912_345.0), readable_bytes(410.2), readable_bytes(float("inf"))
-    ('2.91 MB', '410 bytes', 'never')
+    >>> readable_bytes(2_912_345.0), readable_bytes(410.2), readable_bytes(999_990.0)
+    ('2.91 MB', '410 bytes', '1 MB')
+    >>> readable_bytes(float("inf"))
+    'never'
     """
     if math.isinf(n_bytes):
         return "never"
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= unit:
-            return f"{n_bytes / unit:.3g} {name}"
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        count = n_bytes / unit
+        if count >= _ROUNDED_UP:
+            return f"{count:,.0f} {name}" if count >= 1000 else f"{count:.3g} {name}"
     return f"{n_bytes:.0f} bytes"
 
 

@@ -35,16 +35,16 @@ def measurements() -> Mapping[str, Callable[[], str]]:
     }
 
 
-def rewrite(text: str, render: Mapping[str, Callable[[], str]]) -> str:
+def rewrite(text: str, measured: Mapping[str, str]) -> str:
     r"""Replaces the figures of a document that are rendered here, and leaves the others.
 
-    >>> rewrite("<!-- figure:x -->\nold\n<!-- /figure -->", {"x": lambda: "new"})
+    >>> rewrite("<!-- figure:x -->\nold\n<!-- /figure -->", {"x": "new"})
     '<!-- figure:x -->\nnew\n<!-- /figure -->'
     """
 
     def block(match: re.Match[str]) -> str:
-        render_one = render.get(match[2])
-        return f"{match[1]}{render_one()}\n{match[3]}" if render_one else match[0]
+        found = measured.get(match[2])
+        return match[0] if found is None else f"{match[1]}{found}\n{match[3]}"
 
     return _BLOCK.sub(block, text)
 
@@ -63,11 +63,12 @@ def _model() -> str:
 def main(names: Sequence[str]) -> None:
     """Rewrites the documents in place: the named figures, or all of them."""
     known = measurements()
-    wanted = {name: known[name] for name in names or known}
+    # measured before any document is opened: it takes long, and somebody may be writing
+    measured = {name: known[name]() for name in names or known}
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
-        path.write_text(rewrite(text, wanted), encoding="utf-8")
-    sys.stderr.write(f"wrote {', '.join(wanted)}\n")
+        path.write_text(rewrite(text, measured), encoding="utf-8")
+    sys.stderr.write(f"wrote {', '.join(measured)}\n")
 
 
 if __name__ == "__main__":

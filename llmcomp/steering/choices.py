@@ -32,6 +32,9 @@ CHOICES = ("none", "text", "random", "trained", "auto")
 _BRIEF = Training(n_virtual_tokens=4)
 """Each virtual token has to be paid, so `Auto` takes few."""
 
+_USUAL_PRIOR = Laplace(levels=16)
+"""Its scales fit whatever training made of the noise, and finer levels buy hardly any text."""
+
 _AUTO_PRIORS: tuple[HyperPrior, ...] = (
     Laplace(levels=8),
     Laplace(levels=16),
@@ -52,7 +55,7 @@ class Trained:
     """
 
     training: Training = field(default_factory=Training)
-    prior: HyperPrior = field(default_factory=Gaussian)
+    prior: HyperPrior = _USUAL_PRIOR
     corpus: bytes | None = None
 
 
@@ -66,7 +69,7 @@ class Coded:
     """
 
     soft: SoftPrompt
-    prior: HyperPrior = field(default_factory=Gaussian)
+    prior: HyperPrior = _USUAL_PRIOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def parse(
     "text 'In the beginning'"
     """
     if isinstance(spec, SoftPrompt):
-        return Coded(spec, prior or Gaussian())
+        return Coded(spec, prior or _USUAL_PRIOR)
     if spec is not None and not isinstance(spec, str | os.PathLike):
         return _checked(spec)
     name = "none" if spec is None else os.fspath(spec)
@@ -127,11 +130,11 @@ def parse(
             "file"
         )
     if name == "trained":
-        return Trained(training or Training(), prior or Gaussian())
+        return Trained(training or Training(), prior or _USUAL_PRIOR)
     if name == "auto":
         return Auto(training or _BRIEF, priors=_AUTO_PRIORS if prior is None else (prior,))
     if file:
-        return Coded(read_steer_file(Path(name)), prior or Gaussian())
+        return Coded(read_steer_file(Path(name)), prior or _USUAL_PRIOR)
     return _untrained(name)
 
 

@@ -174,6 +174,11 @@ class RandomSteering:
 
     def prompt(self, model: LanguageModel) -> Float64Array:
         """Draws the noise: Philox's integers, then an exact normal quantile of each."""
+        if self.n_virtual_tokens > model.context_length:  # before it takes time and memory
+            raise ValueError(
+                f"{self.n_virtual_tokens:,} virtual tokens; {model.name}'s context is "
+                f"{model.context_length}"
+            )
         shape = (self.n_virtual_tokens, model.hidden_size)
         bits = np.random.Philox(key=self.seed).random_raw(shape[0] * shape[1])
         uniform = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

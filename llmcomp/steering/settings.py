@@ -11,6 +11,7 @@ LEVELS = (4, 8, 16, 32, 64, 128, 256)
 """Of the quantisers in a sweep."""
 
 PRECISIONS = ("auto", "bfloat16", "float32")
+_MAX_LEARNING_RATE = 1e30  # beyond, a step leaves float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,11 @@ class Training:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; wanted at least 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate is {self.learning_rate}; wanted a positive number")
+        if not 0 < self.learning_rate <= _MAX_LEARNING_RATE:
+            raise ValueError(
+                f"learning_rate is {self.learning_rate}; wanted above 0, at most "
+                f"{_MAX_LEARNING_RATE:g}"
+            )
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is {self.held_out}; wanted at least 0 and below 1")
         if not 0 <= self.seed < 1 << 63:

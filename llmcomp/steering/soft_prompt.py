@@ -42,6 +42,7 @@ __all__ = [
 SUFFIX = ".steer"
 FORMAT = "steer/1"
 MAX_SCALE = 2.0**14
+_SHOWN_CHARACTERS = 60
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -84,7 +85,8 @@ class SoftPrompt:
         """
         if self.fingerprint != model.fingerprint.hex():
             raise ModelError(
-                f"the soft prompt was made for {self.model} ({self.fingerprint[:16]}), not for "
+                f"the soft prompt was made for {self.model[:_SHOWN_CHARACTERS]!r} "
+                f"({self.fingerprint[:16]!a}), not for "
                 f"{model.name} ({model.fingerprint.hex()[:16]}); train one for this model, or "
                 "choose that model"
             )
@@ -132,7 +134,11 @@ class SoftPrompt:
                 f"the {SUFFIX} file holds {vector.dtype} of shape {list(vector.shape)}; wanted "
                 "float32 of shape [n_virtual_tokens, hidden]"
             )
-        if stated != _digest(vector, about):
+        try:
+            found = _digest(vector, about)
+        except RecursionError:
+            raise FormatError(f"not a {SUFFIX} file: its metadata are nested too deeply") from None
+        if stated != found:
             raise DamagedError(
                 f"the {SUFFIX} file is damaged: its SHA-256 fails; get it again from its source"
             )
@@ -145,7 +151,7 @@ class SoftPrompt:
             raise FormatError(f"the {SUFFIX} file does not say what it was made for; make it again")
         try:
             return cls(vector, float(about["scale"]), model, fingerprint, history)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FormatError(f"the {SUFFIX} file's scale is wrong: {error}") from None
 
 
@@ -197,7 +203,7 @@ def _parse(data: bytes) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
         about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["steer"])
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(
             f"not a {SUFFIX} file: {type(error).__name__}: {error}; it may be cut or foreign"
         ) from None

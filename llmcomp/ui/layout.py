@@ -242,7 +242,7 @@ def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:
     """
     message = handlers.hero() if hero is None else hero
     with gr.Blocks(
-        title="llmcomp: text as one number", analytics_enabled=False, delete_cache=(3600, 3600)
+        title="llmcomp: text as one number", analytics_enabled=False, delete_cache=(300, 3300)
     ) as demo:
         gr.HTML(_HEAD, elem_id="page-head")
         with gr.Tabs(overflow_behavior="wrap"):

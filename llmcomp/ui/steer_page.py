@@ -111,9 +111,10 @@ class _Results:
         }
 
     def shown(self, session: steering.Session, prediction: str | None, scale: str) -> Updates:
-        """What was measured so far."""
+        """What was measured so far; nothing of an earlier run stands beside it."""
         if not session.rows:
-            return {self.kept: session}
+            hidden, off = gr.update(visible=False), gr.update(value=None, interactive=False)
+            return {self.kept: session, self.verdict: "", self.figures: hidden, self.blob: off}
         rows = steering_views.of_charts(session)
         return {
             self.kept: session,
@@ -278,18 +279,23 @@ def _wire_steer(
 
     def follow(job: Iterator[Any], prediction: str | None, scale: str) -> Iterator[Updates]:
         session, blob = None, {}
-        for value in job:
-            if isinstance(value, handlers.Working):
-                yield {buttons.status: views.working(value)}
-            elif isinstance(value, steering.Learning):
-                yield learning(buttons, results.curve, value)
-            elif isinstance(value, steering.Session):
-                session = value
-                yield results.shown(session, prediction, scale)
-            else:
-                path = handlers.stash(value.name, value.blob)
-                blob = {results.blob: gr.update(value=path, interactive=True)}
-        if session is not None:
+        try:
+            for value in job:
+                if isinstance(value, handlers.Working):
+                    yield {buttons.status: views.working(value)}
+                elif isinstance(value, steering.Learning):
+                    yield learning(buttons, results.curve, value)
+                elif isinstance(value, steering.Session):
+                    session = value
+                    yield results.shown(session, prediction, scale)
+                else:
+                    path = handlers.stash(value.name, value.blob)
+                    blob = {results.blob: gr.update(value=path, interactive=True)}
+        except Exception:
+            if session is not None:  # minutes of training are not lost with what failed
+                yield results.download(session)
+            raise
+        if session is not None:  # every job yields one first
             ended = buttons.ended(steering_views.measured(session))
             yield {**ended, **results.download(session), **blob}
 
@@ -299,7 +305,6 @@ def _wire_steer(
         yield from follow(steering.run(experiment), *values[n_asked:])
 
     def again(kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
-        yield {results.verdict: "", results.blob: gr.update(value=None, interactive=False)}
         experiment = steering.Experiment(*values[:n_asked])
         yield from follow(steering.again(experiment, kept), *values[n_asked:])
 

@@ -43,6 +43,7 @@ __all__ = [
     "LEVELS",
     "MAX_STEERED_BYTES",
     "MAX_TRAINED_BYTES",
+    "MAX_VIRTUAL_TOKENS",
     "Experiment",
     "Learning",
     "Session",
@@ -63,6 +64,9 @@ MAX_STEERED_BYTES = 60_000
 
 MAX_TRAINED_BYTES = 2_000_000
 """Bytes of text a training goes through, all epochs together: minutes on two processor cores."""
+
+MAX_VIRTUAL_TOKENS = 64
+"""Each takes room from every window; a prompt file may hold more than the sliders offer."""
 
 _LONGEST_ROW = 256
 _SHORTEST_ROW = 32
@@ -225,7 +229,9 @@ def candidates(
         auto = Auto(_training(data, wish.n_virtual_tokens, wish.epochs, seed=wish.seed))
         tried: list[Steering] = [NoSteering()]
         if wish.kind == "auto":
-            tried.append(_string(wish.text))
+            tried += _fitting([_string(wish.text)], model)
+    if not codec.asks_the_model(data):
+        return [NoSteering()]
     prompt = yield from learn(model, data, auto.training)
     if wish.kind == "trained":
         return [TrainedSteering.coding(prompt, prior)]
@@ -322,7 +328,7 @@ def work(
         data = jobs.input_bytes(text, path, MAX_STEERED_BYTES)
     except InputError as error:
         return str(error)
-    ways = 3 + len(priors) + bool(string)  # none, random, and the file to download
+    ways = 3 + len(set(priors)) + bool(string)  # none, random, and the file to download
     then = f"Then the text is coded {ways} times."
     if steer_path:
         return f"{len(data):,} bytes; the .steer file is used and nothing trained. {then}"
@@ -344,7 +350,7 @@ def run(asked: Experiment) -> _Yields:
     Raises:
         LLMCompError: if something asked for does not exist or does not fit.
     """
-    session, model = _begin(asked)
+    asked, session, model = _begin(asked)
     if asked.steer_path:
         prompt = _read_prompt(asked.steer_path, model)
         session = replace(session, prompt=prompt.to_bytes())
@@ -369,7 +375,7 @@ def again(asked: Experiment, kept: Session | None) -> _Yields:
     """
     if kept is None or not kept.prompt:
         raise InputError("there is no prompt yet: press Run to train one")
-    session, model = _begin(asked)
+    asked, session, model = _begin(asked)
     SoftPrompt.from_bytes(kept.prompt).require(model)
     session = replace(session, prompt=kept.prompt)
     yield session
@@ -392,16 +398,19 @@ def sweep(kept: Session | None, priors: Sequence[str], half_bin: bool) -> _Yield
     """
     if kept is None or not kept.prompt or not kept.rows:
         raise InputError("there is nothing to sweep yet: press Run first")
-    _check_priors(priors)
+    names = _once(priors)
     session, model = kept, load_model(kept.model)
+    yield session  # there may be nothing left to measure
     prompt = SoftPrompt.from_bytes(kept.prompt)
     known = {(row.prior, row.levels) for row in kept.honest}
-    pairs = [(name, count) for name in priors for count in LEVELS]
+    pairs = [(name, count) for name in names for count in LEVELS]
     fair = [_prior(*pair) for pair in pairs if pair not in known]
     known = {(row.prior, row.levels) for row in kept.twins}
     buggy = [_half_bin(*pair) for pair in pairs if half_bin and pair not in known]
     twins = [prior for prior in buggy if prior is not None]
     ways = [TrainedSteering.coding(prompt, prior) for prior in (*fair, *twins)]
+    if not ways:
+        return
     measured = 0
     for value in _rows(session, model, ways):
         if not isinstance(value, Row):
@@ -415,23 +424,33 @@ def sweep(kept: Session | None, priors: Sequence[str], half_bin: bool) -> _Yield
             yield session
 
 
-def _begin(asked: Experiment) -> tuple[Session, LanguageModel]:
-    """Checks what can be checked before anything long is done."""
+def _begin(asked: Experiment) -> tuple[Experiment, Session, LanguageModel]:
+    """Checks what can be checked before anything long is done; every prior counts once."""
     jobs.require(asked.model, jobs.MODELS)
-    _check_priors(asked.priors)
+    asked = replace(asked, priors=_once(asked.priors))
+    data = jobs.input_bytes(asked.text, asked.path, MAX_STEERED_BYTES)
+    model = load_model(asked.model)
     with _one_line():
         for name in asked.priors:
             _prior(name, asked.levels)
-    data = jobs.input_bytes(asked.text, asked.path, MAX_STEERED_BYTES)
+        _fitting(_untrained(model, asked, 1), model)
     name = jobs.speaking_name(asked.text, asked.path)
-    return Session(name, data, asked.model), load_model(asked.model)
+    return asked, Session(name, data, asked.model), model
 
 
-def _check_priors(priors: Sequence[str]) -> None:
+def _once(priors: Sequence[str]) -> tuple[str, ...]:
+    """Takes every name once, so that a program's list cannot make the job any longer."""
     if not priors:
         raise InputError("no hyper-prior is chosen: a trained prompt needs one to be coded")
     for name in priors:
         jobs.require(name, tuple(PRIORS))
+    return tuple(dict.fromkeys(priors))
+
+
+def _untrained(model: LanguageModel, asked: Experiment, n_virtual_tokens: int) -> list[Steering]:
+    """The ways of a run that need no training."""
+    string: list[Steering] = [_string(asked.string)] if asked.string else []
+    return [*string, _random(model, n_virtual_tokens, asked.seed)]
 
 
 def _trained(
@@ -441,7 +460,7 @@ def _trained(
     with _one_line():
         training = replace(
             _training(session.data, asked.n_virtual_tokens, asked.epochs, seed=asked.seed),
-            learning_rate=asked.learning_rate,
+            learning_rate=float(_given("the learning rate", asked.learning_rate)),
         )
     yield session  # what an earlier run left must not look like this one's
     best = None
@@ -460,8 +479,7 @@ def _measure(session: Session, model: LanguageModel, asked: Experiment) -> _Yiel
     """Measures all ways of a run and writes the smallest steered file."""
     prompt = SoftPrompt.from_bytes(session.prompt)
     with _one_line():
-        ways: list[Steering] = [_string(asked.string)] if asked.string else []
-        ways.append(_random(model, prompt.n_virtual_tokens, asked.seed))
+        ways = _untrained(model, asked, prompt.n_virtual_tokens)
         priors = [_prior(name, asked.levels) for name in asked.priors]
         ways += [TrainedSteering.coding(prompt, prior) for prior in priors]
         _fitting(ways, model)
@@ -493,7 +511,7 @@ def _one_line() -> Iterator[None]:
     """Turns a wrong value of the visitor's into an error that says so."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(str(error)) from error
 
 
@@ -504,18 +522,42 @@ def _string(text: str) -> TextSteering:
 
 
 def _random(model: LanguageModel, n_virtual_tokens: int, seed: int) -> RandomSteering:
-    return RandomSteering(int(n_virtual_tokens), int(seed), embedding_scale(model))
+    scale = embedding_scale(model)
+    return RandomSteering(_length(n_virtual_tokens), _whole("the seed", seed), scale)
+
+
+def _given(name: str, value: float | None) -> float:
+    """Refuses a number field that was emptied."""
+    if value is None:
+        raise InputError(f"{name} is empty: type a number")
+    return value
+
+
+def _whole(name: str, value: float | None) -> int:
+    return int(_given(name, value))
+
+
+def _length(n_virtual_tokens: float | None) -> int:
+    """Checks the length of a prompt."""
+    found = _whole("the number of virtual tokens", n_virtual_tokens)
+    if found > MAX_VIRTUAL_TOKENS:
+        raise InputError(
+            f"{found:,} virtual tokens; this page allows {MAX_VIRTUAL_TOKENS}: take fewer, or the "
+            "command line"
+        )
+    return found
 
 
 def _training(data: bytes, n_virtual_tokens: int, epochs: int, *, seed: int) -> Training:
     """Chooses short rows for a short text, so that some can be kept out."""
     row = min(max(len(data) // _BYTES_PER_ROW_TOKEN, _SHORTEST_ROW), _LONGEST_ROW)
-    return Training(int(n_virtual_tokens), int(epochs), seed=int(seed), row_tokens=row)
+    whole = _whole("the number of epochs", epochs)
+    return Training(_length(n_virtual_tokens), whole, seed=_whole("the seed", seed), row_tokens=row)
 
 
 def _prior(name: str, levels: int) -> HyperPrior:
     jobs.require(name, tuple(PRIORS))
-    return make_prior(name, levels=int(levels))
+    return make_prior(name, levels=_whole("the number of levels", levels))
 
 
 def _half_bin(name: str, levels: int) -> HyperPrior | None:
@@ -530,4 +572,5 @@ def _read_prompt(path: str | None, model: LanguageModel) -> SoftPrompt:
         raise InputError("there is no .steer file yet: drop one")
     prompt = SoftPrompt.from_bytes(Path(path).read_bytes())
     prompt.require(model)
+    _length(prompt.n_virtual_tokens)
     return prompt

@@ -106,26 +106,26 @@ def verdict(prediction: str | None, rows: Sequence[Row]) -> str:
     if not trained:
         return ""
     best = min(trained, key=lambda row: row.total_bits)
-    answer = _answer(best, rows[0])
-    said = _said(prediction, answer)
+    soonest = min(row.break_even_bytes for row in trained)
+    said = _said(prediction, _answer(best, rows[0], soonest))
     plain = rows[0].total_bits
     change = best.total_bits - plain
     where = f"{abs(change):,.0f} bits {'larger' if change >= 0 else 'smaller'}"
     cost = f"the prompt weighs {best.prompt_bits + best.metadata_bits:,.0f} bits"
     end = ""
-    if math.isfinite(best.break_even_bytes) and change >= 0:
-        long = readable_bytes(best.break_even_bytes)
-        end = f" If the saving kept up, it would pay from {long} of such text on."
+    if math.isfinite(soonest) and change >= 0:
+        long = readable_bytes(soonest)
+        end = f" If the saving kept up, a prompt would pay from {long} of such text on."
     return (
         f'<p class="verdict">{escape(said)} With all bits counted the best trained prompt '
         f"({escape(short(best))}) makes this file {where}: {cost} and {_saving(best)}.{end}</p>"
     )
 
 
-def _answer(best: Row, plain: Row) -> str:
+def _answer(best: Row, plain: Row, soonest: float) -> str:
     if best.total_bits < plain.total_bits:
         return "yes"
-    return "only for long texts" if math.isfinite(best.break_even_bytes) else "no"
+    return "only for long texts" if math.isfinite(soonest) else "no"
 
 
 def _saving(row: Row) -> str:
@@ -145,7 +145,7 @@ def _said(prediction: str | None, answer: str) -> str:
 
 
 def auto(rows: Sequence[Row]) -> str:
-    """Says what auto would choose, and why, in HTML."""
+    """Says which of these ways auto would keep, and why, in HTML."""
     if not rows:
         return ""
     best, *others = sorted(rows, key=lambda row: row.total_bits)
@@ -163,7 +163,7 @@ def auto(rows: Sequence[Row]) -> str:
             f": it {_saving(best)} and costs "
             f"{best.prompt_bits + best.metadata_bits:,.0f} to describe"
         )
-    return f'<p class="auto">auto would choose <b>{escape(short(best))}</b> because {why}.</p>'
+    return f'<p class="auto">Of these, auto keeps <b>{escape(short(best))}</b> because {why}.</p>'
 
 
 def table(rows: Sequence[Row]) -> str:

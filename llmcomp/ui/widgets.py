@@ -153,7 +153,8 @@ def telling(buttons: JobButtons, job: Job) -> Job:
 
 def virtual_tokens_slider(value: int, **rest: Any) -> gr.Slider:
     """Asks for the length of a prompt."""
-    return gr.Slider(1, 64, value=value, step=1, label="Virtual tokens", **rest)
+    most = steering.MAX_VIRTUAL_TOKENS
+    return gr.Slider(1, most, value=value, step=1, label="Virtual tokens", **rest)
 
 
 def epochs_slider(value: int, **rest: Any) -> gr.Slider:
