@@ -23,7 +23,8 @@ class Bill:
         lengths_bits: tags and lengths of segments and lanes.
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
-        coder_bits: what the coder spent above that: rounded probabilities and interval widths.
+        agreement_bits: what it took to make two machines agree on probabilities.
+        coder_bits: what the coder spent above those: rounded probabilities and interval widths.
         tail_bits: from the coder's last interval to whole bytes; below zero when bytes of zeros
             at a payload's end could be left out.
         xz_bits: segments kept as xz.
@@ -40,6 +41,7 @@ class Bill:
     lengths_bits: float = 0.0
     checksum_bits: float = 0.0
     ideal_bits: float = 0.0
+    agreement_bits: float = 0.0
     coder_bits: float = 0.0
     tail_bits: float = 0.0
     xz_bits: float = 0.0
@@ -56,6 +58,7 @@ class Bill:
             ("lengths", self.lengths_bits),
             ("checksums", self.checksum_bits),
             ("text, ideal under the model", self.ideal_bits),
+            ("agreement between machines", self.agreement_bits),
             ("coder above the ideal", self.coder_bits),
             ("rounding to whole bytes", self.tail_bits),
             ("text kept as xz", self.xz_bits),
@@ -76,5 +79,5 @@ class Bill:
     @property
     def overhead(self) -> float:
         """Payload bits of the model's segments above the ideal, as a part of the ideal."""
-        above = self.coder_bits + self.tail_bits
+        above = self.agreement_bits + self.coder_bits + self.tail_bits
         return above / self.ideal_bits if self.ideal_bits else 0.0

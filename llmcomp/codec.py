@@ -16,21 +16,26 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
+from llmcomp.agreement import EXACT, MARGINS, Agreement, Rulers, margin_exponent
 from llmcomp.bill import Bill
 from llmcomp.container import (
+    FIXED,
     MAX_LANES,
+    NAMED_MODEL,
     SEGMENT_BYTES,
     VERSION,
     Container,
     Header,
     Lane,
     Method,
+    Numerics,
+    Profile,
     Segment,
     pack,
     unpack,
 )
 from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
-from llmcomp.lanes import EncodedLane, decode_lanes, encode, record
+from llmcomp.lanes import EncodedLane, decode_lanes, encode, encode_stepwise, record
 from llmcomp.models import MODELS, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, SCHEDULES, Preset, Schedule, cut_bytes, cut_evenly
@@ -53,6 +58,7 @@ Steer = str | Choice | SoftPrompt | None
 """How to say what stands in front of a text; see `compressing`."""
 
 _PROBE_BYTES = 4096
+_WIDER = 3  # a margin that was too narrow grows eightfold
 _XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES}]
 
 
@@ -91,7 +97,9 @@ class BlobInfo:
     """What a blob says of itself; no model is loaded to read it.
 
     Attributes:
-        model: registry name, or ``model <number>`` if unknown here.
+        profile: ``fixed``, ``tolerant`` or ``replay``.
+        numerics: what that asks of a decoder's numbers, in words.
+        model: registry name, ``owner/model@commit``, or ``model <number>`` if unknown here.
         schedule: how lanes move their windows.
         steering: what stands in front of every window, in words.
         steering_bytes: what that takes of the blob.
@@ -102,6 +110,7 @@ class BlobInfo:
 
     version: int
     profile: str
+    numerics: str
     model: str
     fingerprint: str
     schedule: Schedule
@@ -120,6 +129,8 @@ def compress(
     steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
+    profile: str | None = None,
+    margin: float | None = None,
     verify: bool = True,
     methods: Sequence[str] = METHODS,
 ) -> bytes:
@@ -135,6 +146,8 @@ def compress(
         steer=steer,
         lanes=lanes,
         lane_bytes=lane_bytes,
+        profile=profile,
+        margin=margin,
         verify=verify,
         methods=methods,
     )
@@ -190,6 +203,8 @@ def compressing(
     steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
+    profile: str | None = None,
+    margin: float | None = None,
     verify: bool = True,
     methods: Sequence[str] = METHODS,
     trace: bool = False,
@@ -206,10 +221,15 @@ def compressing(
             the smallest blob wins; steering that no segment uses is left out.
         lanes: lanes of every segment, in place of the preset's choice.
         lane_bytes: cut lanes every so many bytes and tokenise each alone, as system 000 does.
+        profile: how the decoder will come to the same probabilities: ``fixed`` (the same numbers
+            everywhere), ``tolerant`` (nearly the same, and a few bits bridge the rest) or
+            ``replay`` (the same steps in the same environment). The model's usual one by default.
+        margin: in profile ``tolerant``, how far two machines' log-odds of a decision may lie
+            apart; rounded up to a power of two. The model's own by default.
         verify: decode every segment again through the cached path before it is written; one that
             fails is kept without the model, and the bill says so.
         methods: what may be used of ``lm``, ``xz`` and ``stored``; the smallest wins.
-        trace: record the coder's steps in the first segment.
+        trace: record the coder's steps in the first segment; only in profile ``fixed``.
 
     Yields:
         `Progress`, in bytes.
@@ -223,6 +243,9 @@ def compressing(
     plan = _Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
     choice = parse(steer)
     loaded = load_model(model) if isinstance(model, str) else model
+    plan = replace(plan, numerics=_numerics(loaded, profile, margin))
+    if trace and plan.numerics.profile is not Profile.FIXED:
+        raise ValueError("only what profile fixed does is recorded; leave trace out")
     return _compressing(plain, loaded, plan, choice)
 
 
@@ -241,7 +264,8 @@ def decompressing(
         max_bytes: refuse a blob that decodes to more. A few bytes may claim a mebibyte of likely
             text, and decoding takes time in proportion to what is claimed: set this for blobs
             from strangers.
-        trace: record the coder's steps in the first segment, if a model coded it.
+        trace: record the coder's steps in the first segment, if a model of profile ``fixed``
+            coded it.
 
     Yields:
         `Progress`, in bytes.
@@ -273,8 +297,9 @@ def get_info(blob: bytes) -> BlobInfo:
     header = parsed.header
     return BlobInfo(
         version=VERSION,
-        profile="fixed",
-        model=MODELS.get(header.model, f"model {header.model}"),
+        profile=header.numerics.profile.name.lower(),
+        numerics=_describe(header.numerics),
+        model=header.name or MODELS.get(header.model, f"model {header.model}"),
         fingerprint=header.fingerprint.hex(),
         schedule=header.schedule,
         steering=describe(header.steering, header.record),
@@ -313,6 +338,7 @@ class _Plan:
     verify: bool
     methods: Sequence[str]
     trace: bool
+    numerics: Numerics = FIXED
 
     @classmethod
     def make(
@@ -346,8 +372,15 @@ class _Plan:
         """
         whole = SCHEDULES[self.preset.schedule]
         schedule = whole if steering.number else whole.fitted(model.context_length)
-        fingerprint = model.fingerprint[:2]
-        return Header(model.number, fingerprint, schedule, steering.number, steering.pack())
+        return Header(
+            NAMED_MODEL if model.source else model.number,
+            model.fingerprint[:2],
+            schedule,
+            steering.number,
+            steering.pack(),
+            self.numerics,
+            model.source,
+        )
 
     def cut(self, model: LanguageModel, data: bytes) -> list[Tokens]:
         """Tokenises a segment and cuts it into lanes."""
@@ -398,6 +431,12 @@ def _steered(
         kept.append((yield from _segment(plain, start, len(data), steered, schedule, plan)))
     first_trace = kept[0].trace
     notes = [k.note for k in kept if k.note]
+    margin = plan.numerics.margin - _WIDER
+    if margin in MARGINS and any(k.misread for k in kept):
+        wider = replace(plan, numerics=replace(plan.numerics, margin=margin))
+        result = yield from _steered(data, model, wider, steering)
+        result.bill.notes.insert(0, f"2**-{margin + _WIDER} was too narrow a margin: {notes[0]}")
+        return result
     if steering.number:
         # a prompt may weigh more than the model saves
         bare, others = plan.header(model, NoSteering()), [k.without_model() for k in kept]
@@ -433,7 +472,8 @@ class _Coded:
         bill.n_tokens += self.n_tokens
         for lane in self.lanes:
             bill.ideal_bits += lane.ideal_bits
-            bill.coder_bits += lane.spent_bits - lane.ideal_bits
+            bill.agreement_bits += lane.agreement_bits
+            bill.coder_bits += lane.spent_bits - lane.ideal_bits - lane.agreement_bits
             bill.tail_bits += 8 * len(lane.payload) - lane.spent_bits
 
 
@@ -447,6 +487,7 @@ class _Kept:
         other: the smallest that needs no model, None if only the model's is wanted.
         trace: of the model's work, used or not.
         note: what the reader of the bill should know.
+        misread: whether the model's work did not decode to itself.
     """
 
     segment: Segment
@@ -454,6 +495,7 @@ class _Kept:
     other: Segment | None
     trace: Trace | None = None
     note: str = ""
+    misread: bool = False
 
     def without_model(self) -> _Kept | None:
         """The same segment kept without the model, if that is allowed."""
@@ -479,11 +521,13 @@ def _segment(
     if other is not None and _framed_size(other) < _framed_size(coded.segment):
         return _Kept(other, None, other, coded.trace)
     if plan.verify:
-        good = yield from _verified(coded.segment, plain, start, total, model, schedule)
+        good = yield from _verified(
+            coded.segment, plain, start, total, model, schedule, plan.numerics
+        )
         if not good:
             rest = other or _without_model(plain, ("xz",))[0]
             note = f"the segment at byte {start} did not decode to itself; the model is not used"
-            return _Kept(rest, None, rest, note=note)
+            return _Kept(rest, None, rest, note=note, misread=True)
     return _Kept(coded.segment, coded, other, coded.trace)
 
 
@@ -521,8 +565,14 @@ def _code(
         )
     n_tokens = sum(len(lane) for lane in lanes)
     recording = plan.trace and start == 0
-    encoding = encode(model, lanes, schedule, trace=recording)
-    encoded = yield from relay(encoding, "encode", start, total, len(plain) / n_tokens)
+    agreement = agreement_of(plan.numerics)
+    if plan.numerics.profile is Profile.REPLAY:
+        # counts bytes where the parallel pass counts tokens
+        encoding, scale = encode_stepwise(model, lanes, schedule, agreement), 1.0
+    else:
+        encoding = encode(model, lanes, schedule, agreement, trace=recording)
+        scale = len(plain) / n_tokens
+    encoded = yield from relay(encoding, "encode", start, total, scale)
     framed = [Lane(len(text), e.payload) for text, e in zip(texts, encoded, strict=True)]
     trace = None
     if recording:
@@ -538,9 +588,10 @@ def _verified(
     total: int,
     model: LanguageModel,
     schedule: Schedule,
+    numerics: Numerics,
 ) -> Steps[bool]:
     """Decodes a segment through the cached path and compares."""
-    decoding = _decode_lm(segment, model, schedule)
+    decoding = _decode_lm(segment, model, schedule, numerics)
     try:
         pieces, _ = yield from relay(decoding, "verify", start, total)
     except MismatchError:
@@ -554,15 +605,16 @@ def _decompressing(
     total, parts, first_trace = parsed.plain_length, [], None
     done = 0
     chosen, schedule = None, parsed.header.schedule
+    numerics = parsed.header.numerics
     if any(frame.segment.method is Method.LM for frame in parsed.frames):
         chosen, schedule = model_for(parsed.header, model)
     for index, frame in enumerate(parsed.frames):
         segment = frame.segment
         if chosen is not None and segment.method is Method.LM:
-            decoding = _decode_lm(segment, chosen, schedule)
+            decoding = _decode_lm(segment, chosen, schedule, numerics)
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             plain = b"".join(pieces)
-            if trace and index == 0:
+            if trace and index == 0 and numerics.profile is Profile.FIXED:
                 first_trace = Trace(
                     [
                         record(chosen, ids, lane.payload, schedule)
@@ -593,10 +645,10 @@ def _check_plain(segment: Segment, plain: bytes, index: int) -> None:
 
 
 def _decode_lm(
-    segment: Segment, model: LanguageModel, schedule: Schedule
+    segment: Segment, model: LanguageModel, schedule: Schedule, numerics: Numerics
 ) -> Generator[int, None, tuple[list[bytes], list[Tokens]]]:
     """Decodes a segment's lanes: yields bytes done, returns each lane's bytes and ids."""
-    tokens = yield from decode_lanes(model, segment.lanes, schedule)
+    tokens = yield from decode_lanes(model, segment.lanes, schedule, agreement_of(numerics))
     return [model.tokenizer.decode(ids) for ids in tokens], tokens
 
 
@@ -640,14 +692,20 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
     """
     if isinstance(model, str):
         chosen = load_model(model)
+    elif model is not None:
+        chosen = model
+    elif header.model == NAMED_MODEL:
+        chosen = load_model(header.name)
     else:
-        chosen = model_by_number(header.model) if model is None else model
-    if chosen.number != header.model or chosen.fingerprint[:2] != header.fingerprint:
+        chosen = model_by_number(header.model)
+    named = header.name or MODELS.get(header.model, str(header.model))
+    number_fits = chosen.number == header.model or header.model == NAMED_MODEL
+    if not number_fits or chosen.fingerprint[:2] != header.fingerprint:
         raise ModelError(
-            f"the blob was made with model {MODELS.get(header.model, header.model)} of fingerprint "
-            f"{header.fingerprint.hex()}, but {chosen.name} here has "
-            f"{chosen.fingerprint[:2].hex()}; decode with that model"
+            f"the blob was made with model {named} of fingerprint {header.fingerprint.hex()}, but "
+            f"{chosen.name} here has {chosen.fingerprint[:2].hex()}; decode with that model"
         )
+    _require_numerics(header.numerics, chosen)
     try:
         steered = steer_model(chosen, read_record(header.steering, header.record, chosen))
     except ValueError as error:
@@ -658,6 +716,54 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
             f"context of {steered.context_length}; the blob is damaged or foreign"
         )
     return steered, header.schedule.fitted(steered.context_length)
+
+
+def _numerics(model: LanguageModel, profile: str | None, margin: float | None) -> Numerics:
+    """Settles how a decoder will come to agree.
+
+    Raises:
+        ValueError: if the model cannot do that, or the margin is out of its range or of no use.
+    """
+    name = profile or model.profiles[0]
+    if name not in model.profiles:
+        raise ValueError(
+            f"profile {name!r}; {model.name} in {model.dtype} has {', '.join(model.profiles)}"
+        )
+    if margin is not None and name != "tolerant":
+        raise ValueError(f"profile {name} has no margin; take profile tolerant, or leave it out")
+    if name == "fixed":
+        return FIXED
+    if name == "replay":
+        return Numerics(Profile.REPLAY, model.dtype, environment=model.environment)
+    exponent = margin_exponent(model.margin if margin is None else margin)
+    return Numerics(Profile.TOLERANT, model.dtype, exponent)
+
+
+def _require_numerics(numerics: Numerics, model: LanguageModel) -> None:
+    """Checks that a model's numbers will do for a blob, as far as they can be known beforehand."""
+    name = numerics.profile.name.lower()
+    if name not in model.profiles:
+        raise ModelError(
+            f"the blob is of profile {name}, which {model.name} in {model.dtype} cannot decode"
+        )
+    if numerics.profile is Profile.REPLAY and numerics.environment != model.environment:
+        raise ModelError(
+            f"the blob can be decoded only where it was made, in {numerics.environment!r}; here it "
+            f"is {model.environment!r}"
+        )
+
+
+def _describe(numerics: Numerics) -> str:
+    if numerics.profile is Profile.FIXED:
+        return "the same on every machine"
+    if numerics.profile is Profile.REPLAY:
+        return f"{numerics.dtype}, only in {numerics.environment}"
+    return f"{numerics.dtype}, log-odds within 2**-{numerics.margin}"
+
+
+def agreement_of(numerics: Numerics) -> Agreement:
+    """Gives the way both sides come to the same probabilities."""
+    return Rulers(numerics.margin) if numerics.profile is Profile.TOLERANT else EXACT
 
 
 def _finish_bill(

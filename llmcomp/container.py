@@ -6,9 +6,18 @@ segments::
 
     blob     = header segment+                 the last segment, and only it, has the flag "last"
     header   = "LLMC"                          4 bytes
-               version << 4 | profile          1 byte; version 1; profile 1 = fixed
-               model                           1 byte; registry number, 0 = a model given by hand
+               version << 4 | profile          1 byte; version 1; profile 1 = fixed, 2 = tolerant,
+                                               3 = replay
+               model                           1 byte; registry number, 0 = a model given by hand,
+                                               255 = named
+               [length, name]                  1 byte and so many of UTF-8, if model is 255: as
+                                               ``owner/model@commit``
                fingerprint                     2 bytes; the first of the model's SHA-256
+               [margin << 3 | dtype]           1 byte, if profile is not 1; margin 4 to 30 says
+                                               2**-margin in profile 2 and is 0 in profile 3;
+                                               dtype 0 float64, 1 float32, 2 bfloat16, 3 int8
+               [length, environment]           1 byte and so many of UTF-8, if profile is 3: what
+                                               the model's numbers depend on
                steering << 4 | schedule        1 byte; steering 0 = none, 1 to 3 as in
                                                `llmcomp.steering.kinds`; schedule 0 = spelt out
                [window, overlap]               2 varints, if schedule is 0; 16 <= window and
@@ -41,12 +50,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from llmcomp.agreement import MARGINS
 from llmcomp.errors import DamagedError, FormatError, VersionError
 from llmcomp.schedule import SCHEDULES, Schedule
 
 MAGIC = b"LLMC"
 VERSION = 1
-PROFILE_FIXED = 1
+NAMED_MODEL = 255
+DTYPES = ("float64", "float32", "bfloat16", "int8")
+"""By number, as blobs say what a model computes in."""
+
 SEGMENT_BYTES = 1 << 20
 """Most plain bytes in a segment."""
 
@@ -67,6 +80,41 @@ class Method(IntEnum):
     LM = 2
 
 
+class Profile(IntEnum):
+    """How encoder and decoder come to the same probabilities; the numbers stand in files."""
+
+    FIXED = 1
+    TOLERANT = 2
+    REPLAY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """What a decoder's numbers have to do with the encoder's.
+
+    Attributes:
+        profile: how they come to agree.
+        dtype: what the encoder's model computed in; always ``float64`` in profile ``fixed``.
+        margin: in profile ``tolerant``, log-odds lie at most ``2**-margin`` apart.
+        environment: in profile ``replay``, in words, what has to be the same.
+    """
+
+    profile: Profile = Profile.FIXED
+    dtype: str = "float64"
+    margin: int = 0
+    environment: str = ""
+
+    def pack(self) -> bytes:
+        """Writes what follows the fingerprint."""
+        if self.profile is Profile.FIXED:
+            return b""
+        packed = bytes([self.margin << 3 | DTYPES.index(self.dtype)])
+        return packed + _short(self.environment) if self.profile is Profile.REPLAY else packed
+
+
+FIXED = Numerics()
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What all segments share.
@@ -77,6 +125,8 @@ class Header:
         schedule: how lanes move their windows, before a prompt takes its part of the context.
         steering: number of the kind of steering, 0 for none.
         record: what that kind needs.
+        numerics: how encoder and decoder come to agree.
+        name: of a model whose number is `NAMED_MODEL`.
     """
 
     model: int
@@ -84,6 +134,8 @@ class Header:
     schedule: Schedule
     steering: int = 0
     record: bytes = b""
+    numerics: Numerics = FIXED
+    name: str = ""
 
     def pack(self) -> bytes:
         """Writes the header.
@@ -98,7 +150,9 @@ class Header:
             )
         known = [number for number, schedule in SCHEDULES.items() if schedule == self.schedule]
         number = known[0] if known else 0
-        packed = MAGIC + bytes([VERSION << 4 | PROFILE_FIXED, self.model]) + self.fingerprint
+        packed = MAGIC + bytes([VERSION << 4 | self.numerics.profile, self.model])
+        packed += _short(self.name) if self.model == NAMED_MODEL else b""
+        packed += self.fingerprint + self.numerics.pack()
         packed += bytes([self.steering << 4 | number])
         if not known:
             packed += varint(self.schedule.window) + varint(self.schedule.overlap)
@@ -293,9 +347,12 @@ def _read_header(reader: Reader) -> Header:
             f"format version {version} is newer than {VERSION}, the newest known here; "
             "update llmcomp"
         )
-    if profile != PROFILE_FIXED:
-        raise VersionError(f"profile {profile} is unknown here (known: 1 = fixed); update llmcomp")
-    model, fingerprint = reader.byte(), reader.take(2)
+    if profile not in list(Profile):
+        raise VersionError(f"profile {profile} is unknown here; update llmcomp")
+    model = reader.byte()
+    name = _read_short(reader, "the model's name") if model == NAMED_MODEL else ""
+    fingerprint = reader.take(2)
+    numerics = _read_numerics(reader, Profile(profile))
     steering, number = divmod(reader.byte(), 16)
     if steering > NEWEST_STEERING:
         raise VersionError(f"steering kind {steering} is unknown here; update llmcomp")
@@ -303,7 +360,48 @@ def _read_header(reader: Reader) -> Header:
     record = b""
     if steering:
         record = reader.take(reader.varint("the steering record's length", MAX_RECORD))
-    return Header(model, fingerprint, schedule, steering, record)
+    return Header(model, fingerprint, schedule, steering, record, numerics, name)
+
+
+def _read_numerics(reader: Reader, profile: Profile) -> Numerics:
+    if profile is Profile.FIXED:
+        return FIXED
+    margin, dtype = divmod(reader.byte(), 8)
+    if dtype >= len(DTYPES):
+        raise VersionError(f"dtype {dtype} is unknown here; update llmcomp")
+    if profile is Profile.REPLAY:
+        if margin:
+            raise FormatError(f"margin {margin} in profile replay, which has none")
+        words = _read_short(reader, "the environment")
+        return Numerics(profile, DTYPES[dtype], environment=words)
+    if margin not in MARGINS:
+        raise FormatError(
+            f"margin 2**-{margin}; the format wants 2**-{MARGINS.stop - 1} to 2**-{MARGINS.start}"
+        )
+    return Numerics(profile, DTYPES[dtype], margin)
+
+
+def _short(text: str) -> bytes:
+    """Writes a text of at most 255 bytes behind its length.
+
+    Raises:
+        ValueError: if it is longer, or empty.
+    """
+    encoded = text.encode("utf-8")
+    if not 0 < len(encoded) < 256:
+        raise ValueError(f"{text!r} has {len(encoded)} bytes; the format wants 1 to 255")
+    return bytes([len(encoded)]) + encoded
+
+
+def _read_short(reader: Reader, what: str) -> str:
+    encoded = reader.take(reader.byte())
+    try:
+        text = encoded.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise FormatError(f"{what} is {encoded[:40]!r}; the format wants printable UTF-8")
+    return text
 
 
 def _read_schedule(reader: Reader, number: int) -> Schedule:

@@ -31,8 +31,8 @@ Float64Array = npt.NDArray[np.float64]
 MASS_BITS = 36
 """The likeliest token's mass is ``2**36 + 1``; every token has at least 1."""
 
-MAX_VOCABULARY = 1 << 16
-"""More tokens than this and a sum of masses could leave float64's exact integers."""
+MAX_VOCABULARY = 1 << 18
+"""The masses of so many tokens still sum up in int64, with room to spare."""
 
 _LOWEST = -30.0  # exp(-30) * 2**36 < 0.01: below, the mass is 1 whatever the logit
 _ONE = 1 << PROBABILITY_BITS
@@ -82,33 +82,45 @@ class DecisionTree:
             raise ValueError("a tree wants one weight of at least 1 for each token")
         order = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), np.int64)
         total = np.concatenate(([0], np.cumsum(np.asarray(weights, np.int64)[order])))
-        cut, left, right, depth = _split(total)
+        cut = np.zeros(len(order) - 1, np.int64)
+        left, right = np.full_like(cut, -1), np.full_like(cut, -1)
+        depth = _split(total, cut, left, right) if len(cut) else 0
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         return cls(order, rank, cut, left, right, depth)
 
 
-def _split(total: IntArray) -> tuple[IntArray, IntArray, IntArray, int]:
-    """Cuts leaf ranges in preorder; ``total`` int64[V + 1] is the running sum of weights."""
-    n_nodes = len(total) - 2
-    cut = np.zeros(max(n_nodes, 0), np.int64)
-    left, right = np.full_like(cut, -1), np.full_like(cut, -1)
-    deepest, next_node = 0, 1
-    todo = [(0, 0, n_nodes + 1, 1)] if n_nodes > 0 else []
-    while todo:
-        node, low, high, depth = todo.pop()
+@njit(cache=True)
+def _split(total, cut, left, right):  # type: ignore[no-untyped-def]
+    """Cuts leaf ranges, parents before children; returns the depth.
+
+    ``total`` int64[V + 1] is the running sum of weights, ``2 * total[V]`` fits int64.
+    """
+    n_nodes = len(cut)
+    todo = np.zeros((n_nodes + 1, 4), np.int64)  # node, low, high, depth
+    todo[0] = 0, 0, n_nodes + 1, 1
+    waiting, deepest, next_node = 1, 0, 1
+    while waiting:
+        waiting -= 1
+        node, low, high, depth = todo[waiting]
         deepest = max(deepest, depth)
         # the cut whose two sides are nearest in weight; the lower of two that tie
-        middle = int(total[low]) + int(total[high])
-        at = int(np.searchsorted(2 * total[low + 1 : high], middle)) + low + 1
-        candidates = [c for c in (at - 1, at) if low < c < high]
-        cut[node] = best = min(candidates, key=lambda c: abs(2 * int(total[c]) - middle))
-        for child, (a, b) in ((left, (low, best)), (right, (best, high))):
-            if b - a > 1:
-                child[node] = next_node
-                todo.append((next_node, a, b, depth + 1))
-                next_node += 1
-    return cut, left, right, deepest
+        middle = total[low] + total[high]
+        best = low + 1 + np.searchsorted(2 * total[low + 1 : high], middle)
+        if best == high or (
+            best - 1 > low and middle - 2 * total[best - 1] <= 2 * total[best] - middle
+        ):
+            best -= 1
+        cut[node] = best
+        if best - low > 1:
+            left[node] = next_node
+            todo[waiting] = next_node, low, best, depth + 1
+            next_node, waiting = next_node + 1, waiting + 1
+        if high - best > 1:
+            right[node] = next_node
+            todo[waiting] = next_node, best, high, depth + 1
+            next_node, waiting = next_node + 1, waiting + 1
+    return deepest
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +130,14 @@ class Decisions:
     Attributes:
         p0: int32[K], probability of answer 0 in units of ``2**-24``.
         answers: uint8[K].
-        nodes: uint16[K], the tree's node that asked.
+        nodes: int32[K], the tree's node that asked.
         counts: int64[N], decisions of each token.
         ideal_bits: float64[N], ``-log2`` of each token's mass over the total.
     """
 
     p0: npt.NDArray[np.int32]
     answers: npt.NDArray[np.uint8]
-    nodes: npt.NDArray[np.uint16]
+    nodes: npt.NDArray[np.int32]
     counts: IntArray
     ideal_bits: Float64Array
 
@@ -140,7 +152,7 @@ def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.inte
     """
     n = len(tokens)
     p0 = np.empty((n, tree.depth), np.int32)
-    nodes = np.empty((n, tree.depth), np.uint16)
+    nodes = np.empty((n, tree.depth), np.int32)
     answers = np.empty((n, tree.depth), np.uint8)
     counts, ideal = np.empty(n, np.int64), np.empty(n, np.float64)
     leaves = tree.rank[np.asarray(tokens, np.int64)]

@@ -1,23 +1,26 @@
 """Walks a schedule with a model and the coder: tokens of many lanes to payloads and back.
 
 In: a model, its schedule and either the lanes' tokens or their payloads. Out: the other.
-Encoding scores every (lane, window) in parallel; decoding steps all lanes at once. Profile
-``fixed`` makes the two see the same logits, so nothing else has to be agreed.
+Encoding scores every (lane, window) in parallel; decoding steps all lanes at once. How the two come
+to the same probabilities is an `Agreement`'s work; where nothing can bridge their numbers,
+`encode_stepwise` takes the decoder's own steps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from llmcomp.coding.range_coder import Encoder, LaneDecoders, Registers, narrowing
+from llmcomp.agreement import EXACT, Agreement, Reader
+from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, Registers, narrowing
 from llmcomp.container import Lane
-from llmcomp.decisions import Decisions, Survey, decide, decode, survey
+from llmcomp.decisions import Decisions, Survey, survey
 from llmcomp.errors import MismatchError
-from llmcomp.models.base import LanguageModel, Session, Tokens
+from llmcomp.models.base import Float64Array, LanguageModel, Session, Tokens
 from llmcomp.schedule import Schedule, Window, cut_evenly
 from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
@@ -28,16 +31,30 @@ _CACHED_POSITIONS = 32_768  # of all lanes that step together: 410 MB in the emb
 
 @dataclass(frozen=True, slots=True)
 class EncodedLane:
-    """One lane's payload and what it cost, in bits."""
+    """One lane's payload and what it cost, in bits.
+
+    Attributes:
+        payload: the lane's bytes.
+        ideal_bits: ``-log2 p`` of its tokens.
+        spent_bits: what the coder spent, before rounding to whole bytes.
+        agreement_bits: part of that which only makes two sides agree.
+        trace: what the coder did, if that was asked for.
+    """
 
     payload: bytes
     ideal_bits: float
     spent_bits: float
+    agreement_bits: float
     trace: LaneTrace | None
 
 
 def encode(
-    model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule, *, trace: bool = False
+    model: LanguageModel,
+    lanes: Sequence[Tokens],
+    schedule: Schedule,
+    agreement: Agreement = EXACT,
+    *,
+    trace: bool = False,
 ) -> Generator[int, None, list[EncodedLane]]:
     """Encodes lanes in one parallel pass.
 
@@ -45,13 +62,17 @@ def encode(
         model: the language model.
         lanes: int64[T] token ids of each lane.
         schedule: how windows move.
-        trace: record every step of the coder too.
+        agreement: how the decoder will come to the same probabilities.
+        trace: record every step of the coder too; only where the agreement is `EXACT`.
 
     Yields:
         Tokens scored since the last yield.
 
     Returns:
         One `EncodedLane` each.
+
+    Raises:
+        ModelError: if the model's logits cannot be used.
     """
     decisions: list[list[Decisions]] = [[] for _ in lanes]
     surveys: list[list[Survey]] = [[] for _ in lanes]
@@ -66,32 +87,84 @@ def encode(
                 continue
             at = window.context_start + first
             targets = lanes[lane][at + skip : at + stop]
-            found = decide(model.tree, logits[skip:stop], targets)
-            decisions[lane].append(found)
+            decisions[lane].append(agreement.ask(model.tree, logits[skip:stop], targets))
             if trace:
                 surveys[lane].append(survey(model.tree, logits[skip:stop], targets))
             yield stop - skip
     return [
-        _finish_lane(model, tokens, parts, views)
+        _finish_lane(model, tokens, agreement, parts, views)
         for tokens, parts, views in zip(lanes, decisions, surveys, strict=True)
     ]
+
+
+def encode_stepwise(
+    model: LanguageModel,
+    lanes: Sequence[Tokens],
+    schedule: Schedule,
+    agreement: Agreement = EXACT,
+) -> Generator[int, None, list[EncodedLane]]:
+    """Encodes lanes by the very steps that `decode_lanes` takes: as slow, and the same numbers.
+
+    Args:
+        model: the language model.
+        lanes: int64[T] token ids of each lane.
+        schedule: how windows move.
+        agreement: as in `encode`.
+
+    Yields:
+        Bytes encoded since the last yield.
+
+    Returns:
+        One `EncodedLane` each.
+
+    Raises:
+        ModelError: if the model's logits cannot be used.
+    """
+    table = model.tokenizer.token_bytes
+    due = [sum(len(table[i]) for i in tokens) for tokens in lanes]
+    encoded: list[EncodedLane] = []
+    for part in _together(model, due, schedule):
+        group, parts = lanes[part], [[] for _ in lanes[part]]  # type: ignore[var-annotated]
+        longest = max(map(len, group), default=0)
+        known = np.zeros((len(group), longest), np.int64)
+        for row, tokens in zip(known, group, strict=True):
+            row[: len(tokens)] = tokens
+
+        def choose(
+            logits: Float64Array,
+            alive: npt.NDArray[np.bool_],
+            at: int,
+            known: Tokens = known,
+            parts: list[list[Decisions]] = parts,
+        ) -> Tokens:
+            for lane in np.flatnonzero(alive):
+                here = slice(lane, lane + 1)
+                parts[lane].append(agreement.ask(model.tree, logits[here], known[here, at]))
+            return np.where(alive, known[:, at], 0)
+
+        yield from _step_group(model, due[part], schedule, choose)
+        encoded += [
+            _finish_lane(model, tokens, agreement, found, [])
+            for tokens, found in zip(group, parts, strict=True)
+        ]
+    return encoded
 
 
 def decode_lanes(
     model: LanguageModel,
     lanes: Sequence[Lane],
     schedule: Schedule,
+    agreement: Agreement = EXACT,
+    *,
     most_tokens: int | None = None,
 ) -> Generator[int, None, list[Tokens]]:
     """Decodes lanes in lockstep through the cached pass.
-
-    Only so many step together as their caches have room in memory; in profile ``fixed`` it does
-    not matter to the numbers who steps beside whom.
 
     Args:
         model: the language model.
         lanes: payloads and the lengths they decode to.
         schedule: how windows move.
+        agreement: how the encoder came to its probabilities.
         most_tokens: stop every lane there at the latest; only a rehearsal of damage does.
 
     Yields:
@@ -104,25 +177,54 @@ def decode_lanes(
         MismatchError: if a lane's tokens run past its plain length.
     """
     found: list[Tokens] = []
-    # a token has at least one byte, so no lane has more tokens than bytes
-    longest = max((lane.plain_length for lane in lanes), default=0)
-    positions = model.n_virtual_tokens + min(schedule.window, max(longest, 1))
-    together = max(1, _CACHED_POSITIONS // positions)
-    for part in cut_evenly(len(lanes), math.ceil(len(lanes) / together)):
-        found += yield from _decode_group(model, lanes[part], schedule, most_tokens)
+    due = [lane.plain_length for lane in lanes]
+    for part in _together(model, due, schedule):
+        decoders = LaneDecoders([lane.payload for lane in lanes[part]])
+        reader = agreement.reader(model.tree, decoders)
+
+        def choose(
+            logits: Float64Array, alive: npt.NDArray[np.bool_], _: int, reader: Reader = reader
+        ) -> Tokens:
+            return reader.next(logits, alive)
+
+        found += yield from _step_group(model, due[part], schedule, choose, most_tokens)
     return found
 
 
-def _decode_group(
-    model: LanguageModel, lanes: Sequence[Lane], schedule: Schedule, most_tokens: int | None
+def _together(model: LanguageModel, due: Sequence[int], schedule: Schedule) -> list[slice]:
+    """Cuts lanes into groups whose caches have room in memory.
+
+    With exact logits it does not matter to the numbers who steps beside whom; for the rest encoder
+    and decoder cut alike, because nothing but the plain lengths ``due`` counts.
+    """
+    # a token has at least one byte, so no lane has more tokens than bytes
+    positions = model.n_virtual_tokens + min(schedule.window, max(1, *due, 1))
+    together = max(1, _CACHED_POSITIONS // positions)
+    return cut_evenly(len(due), math.ceil(len(due) / together))
+
+
+def _step_group(
+    model: LanguageModel,
+    lengths_due: Sequence[int],
+    schedule: Schedule,
+    choose: Callable[[Float64Array, npt.NDArray[np.bool_], int], Tokens],
+    most_tokens: int | None = None,
 ) -> Generator[int, None, list[Tokens]]:
-    """Decodes lanes that step together; see `decode_lanes`."""
-    decoders = LaneDecoders([lane.payload for lane in lanes])
+    """Steps lanes together until each has its bytes; see `decode_lanes`.
+
+    Args:
+        model: the language model.
+        lengths_due: bytes of each lane.
+        schedule: how windows move.
+        choose: gives the lanes' next tokens int64[L] from logits float64[L, V], the lanes that are
+            alive and the number of tokens before; lanes that are done get 0 and stay in the batch.
+        most_tokens: as in `decode_lanes`.
+    """
     lengths = np.array([len(t) for t in model.tokenizer.token_bytes], np.int64)
-    due = np.array([lane.plain_length for lane in lanes], np.int64)
+    due = np.array(lengths_due, np.int64)
     done, counts = np.zeros_like(due), np.zeros_like(due)
     limit = int(due.max(initial=0)) if most_tokens is None else most_tokens
-    history = np.zeros((len(lanes), min(limit, schedule.window)), np.int64)
+    history = np.zeros((len(due), min(limit, schedule.window)), np.int64)
     session: Session | None = None
     for window in schedule.windows(limit):
         if not (done < due).any():
@@ -134,7 +236,7 @@ def _decode_group(
         session, logits = model.begin(rows, window.stop - window.context_start)
         for at in range(window.start, window.stop):
             alive = done < due
-            tokens = decode(model.tree, logits, decoders, alive)
+            tokens = choose(logits, alive, at)
             history[:, at] = tokens
             counts += alive
             fresh = np.where(alive, lengths[tokens], 0)
@@ -149,7 +251,7 @@ def _decode_group(
             if at + 1 == window.stop or not (done < due).any():
                 break
             logits = session.step(tokens)
-    return [history[lane, : counts[lane]] for lane in range(len(lanes))]
+    return [history[lane, : counts[lane]] for lane in range(len(due))]
 
 
 def record(model: LanguageModel, tokens: Tokens, payload: bytes, schedule: Schedule) -> LaneTrace:
@@ -202,29 +304,34 @@ def _with_start(model: LanguageModel, context: Tokens) -> Tokens:
     return np.concatenate([start, context], axis=1)
 
 
-def _joined(parts: Sequence[Decisions]) -> Decisions:
-    """Joins the decisions of consecutive tokens."""
-    names = [f.name for f in fields(Decisions)]
-    return Decisions(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
-
-
 def _finish_lane(
-    model: LanguageModel, tokens: Tokens, parts: list[Decisions], views: list[Survey]
+    model: LanguageModel,
+    tokens: Tokens,
+    agreement: Agreement,
+    parts: list[Decisions],
+    views: list[Survey],
 ) -> EncodedLane:
     """Codes a lane's decisions, recording the registers if the lane was surveyed."""
     encoder = Encoder()
     if not parts:
-        return EncodedLane(encoder.finish(), 0.0, 0.0, None)
-    decisions = _joined(parts)
-    ideal = float(decisions.ideal_bits.sum())
+        return EncodedLane(encoder.finish(), 0.0, 0.0, 0.0, None)
+    decisions = agreement.settle(parts)
+    ideal, agreeing = float(decisions.ideal_bits.sum()), _agreement_bits(decisions)
     if not views:
         encoder.push(decisions.p0, decisions.answers)
         spent = encoder.spent_bits
-        return EncodedLane(encoder.finish(), ideal, spent, None)
+        return EncodedLane(encoder.finish(), ideal, spent, agreeing, None)
     registers = encoder.push_recorded(decisions.p0, decisions.answers)
     spent, payload = encoder.spent_bits, encoder.finish()
     trace = _trace(model, tokens, decisions, registers, views, payload)
-    return EncodedLane(payload, ideal, spent, trace)
+    return EncodedLane(payload, ideal, spent, agreeing, trace)
+
+
+def _agreement_bits(decisions: Decisions) -> float:
+    """Bits of the decisions that belong to no node of the tree."""
+    extra = decisions.nodes < 0
+    share = decisions.p0[extra] / (1 << PROBABILITY_BITS)
+    return float(-np.log2(np.where(decisions.answers[extra], 1.0 - share, share)).sum())
 
 
 def _trace(

@@ -111,7 +111,11 @@ def _follow(
     """Decodes the lane with and without the flip and compares the paths."""
     chosen, schedule = model_for(intact.header, model)
     true, astray = (
-        run(decode_lanes(chosen, [Lane(lane.plain_length, payload)], schedule, most_tokens))[0]
+        run(
+            decode_lanes(
+                chosen, [Lane(lane.plain_length, payload)], schedule, most_tokens=most_tokens
+            )
+        )[0]
         for payload in (lane.payload, bent)
     )
     path = record(chosen, astray, bent, schedule)

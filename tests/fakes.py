@@ -13,10 +13,18 @@ from llmcomp.tokens import ByteTokenizer
 class FakeModel:
     """Predicts the next byte from the last one by a fixed random table.
 
-    ``noise`` is added to the cached pass only: a machine whose numbers differ.
+    ``noise`` is added to the cached pass only: a machine whose numbers differ. ``jitter`` bounds
+    noise that is drawn anew at every step, from ``jitter_seed``.
     """
 
-    def __init__(self, *, noise: float = 0.0, seed: int = 0) -> None:
+    profiles = ("fixed", "tolerant", "replay")
+    margin = 2.0**-12
+    dtype = "float32"
+    source = ""
+
+    def __init__(
+        self, *, noise: float = 0.0, jitter: float = 0.0, jitter_seed: int = 0, seed: int = 0
+    ) -> None:
         rng = np.random.default_rng(seed)
         self.name, self.number = "fake", 0
         self.fingerprint = bytes([seed]) * 32
@@ -28,6 +36,8 @@ class FakeModel:
         self.calls = 0
         self._table = np.round(rng.normal(size=(256, 256)) * 2.0, 3)
         self._noise = np.round(rng.normal(size=256), 3) * noise
+        self._jitter, self._jitter_rng = jitter, np.random.default_rng(jitter_seed)
+        self.environment = f"a fake of noise {noise}"
 
     def score(self, rows: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
         self.calls += 1
@@ -45,4 +55,6 @@ class FakeSession:
 
     def step(self, tokens: np.ndarray) -> np.ndarray:
         self._model.calls += 1
-        return self._model._table[tokens] + self._model._noise
+        logits = self._model._table[tokens] + self._model._noise
+        jitter = self._model._jitter
+        return logits + self._model._jitter_rng.uniform(-jitter, jitter, logits.shape)

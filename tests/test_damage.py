@@ -110,7 +110,7 @@ def test_newer_versions_are_told_apart(blob):
     for at, value, message in [
         (4, 0x21, "format version 2 is newer"),
         (4, 0x01, "version 0 does not exist"),
-        (4, 0x12, "profile 2 is unknown"),
+        (4, 0x14, "profile 4 is unknown"),
         (8, 0x40, "steering kind 4"),
         (8, 0x0F, "schedule 15"),
     ]:

@@ -45,6 +45,9 @@ CASES = {
         for prior in (Gaussian(20), Empirical(5), LloydMax(6), Laplace(16, 3.0))
     },
     "small-preset": (b"lazy " * 80, {"methods": ("lm",), "preset": "small"}),
+    "tolerant": (FOX * 9, {"methods": ("lm",), "profile": "tolerant", "margin": 2.0**-8}),
+    "tolerant-lanes": (FOX * 9, {"methods": ("lm",), "profile": "tolerant", "lanes": 3}),
+    "replay": (FOX, {"methods": ("lm",), "profile": "replay", "lanes": 2}),
 }
 
 

@@ -1,12 +1,13 @@
 """What the codec asks of a language model.
 
-Tokens in, logits out, and nothing about files. Both passes must agree to the bit: `score`, which
-sees a whole row at once, and a `Session`, which sees one token of every lane at a time.
+Tokens in, logits out, and nothing about files. There are two passes: `score`, which sees a whole
+row at once, and a `Session`, which sees one token of every lane at a time. How closely they agree
+is for the model to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -40,6 +41,14 @@ class LanguageModel(Protocol):
         hidden_size: width of its embeddings.
         n_virtual_tokens: positions of every row that a prompt takes, 0 without one. They stand
             between the start token and the rest, and no row, room or logits count them.
+        profiles: how its logits may be brought to agreement, the usual one first: ``fixed`` if
+            both passes, `score` and a `Session`, give the same bits on every machine;
+            ``tolerant`` if their log-odds differ by less than ``margin``; ``replay`` if the same
+            steps give the same bits in the same ``environment``.
+        margin: largest difference of two machines' log-odds, with room to spare.
+        dtype: what it computes in, one of `llmcomp.container.DTYPES`.
+        environment: everything that its numbers depend on, in words.
+        source: ``owner/model@commit`` if others can get it under that name, else empty.
     """
 
     name: str
@@ -51,6 +60,11 @@ class LanguageModel(Protocol):
     tree: DecisionTree
     hidden_size: int
     n_virtual_tokens: int
+    profiles: Sequence[str]
+    margin: float
+    dtype: str
+    environment: str
+    source: str
 
     def embed(self, tokens: Tokens) -> Float64Array:
         """Looks tokens up: int64[T] -> float64[T, hidden_size], on the weights' grid."""

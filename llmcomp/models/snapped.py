@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,7 +30,16 @@ START_BYTE = b"\0"
 
 
 class SnappedModel:
-    """A language model of profile ``fixed``; see `llmcomp.models.base.LanguageModel`."""
+    """A language model of profile ``fixed``; see `llmcomp.models.base.LanguageModel`.
+
+    What is the same to the bit everywhere also serves the other profiles.
+    """
+
+    profiles: Sequence[str] = ("fixed", "tolerant", "replay")
+    margin = 2.0**-30
+    dtype = "float64"
+    environment = "any"
+    source = ""
 
     def __init__(self, directory: Path, *, name: str, number: int) -> None:
         """Loads an exported directory.
