@@ -53,7 +53,7 @@ class HubTokenizer:
         feed_ids: int64[V + 1], what the model is fed for each compact id: for escapes its unknown
             token, else the start; the last entry is the start token's, which has no leaf.
 
-    Example: ``HubTokenizer(definition_of_gpt2, vocab_size=50257, bos=50256).encode(b"a\xff")`` gives
+    Example: ``HubTokenizer(gpt2, vocab_size=50257, bos=50256).encode(b"a\xff")`` gives
     the ids of ``a`` and of the single byte, and ``decode`` gives the two bytes back.
     """
 

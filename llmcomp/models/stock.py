@@ -110,6 +110,9 @@ def converted_tokenizer(directory: Path) -> str:
     Raises:
         ModelError: if it cannot.
     """
+    # without its files transformers may make a tokenizer of one token and say nothing
+    if not any((directory / name).is_file() for name in ("tokenizer.model", "vocab.json")):
+        raise ModelError(f"{directory} has no tokenizer.json; add the model's tokenizer files")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             directory, trust_remote_code=False, local_files_only=True
@@ -117,7 +120,7 @@ def converted_tokenizer(directory: Path) -> str:
         definition: str = tokenizer.backend_tokenizer.to_str()
     except Exception as error:  # a missing file, a missing library, a tokenizer without a backend
         raise ModelError(
-            f"{directory} has no tokenizer.json, and its tokenizer cannot be converted: "
+            f"{directory} has no tokenizer.json, and its tokenizer files cannot be converted: "
             f"{_one_line(error)}; add a tokenizer.json"
         ) from error
     return definition
