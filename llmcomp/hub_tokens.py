@@ -64,13 +64,13 @@ class HubTokenizer:
 
         Args:
             definition: the text of a ``tokenizer.json``.
-            vocab_size: rows of the model's embedding; tokens beyond them cannot be emitted.
+            vocab_size: rows of the model's embedding, at least as many as there are pieces.
             bos: the model's begin-of-text id, if it has one.
             eos: its end-of-text id, if it has one.
 
         Raises:
-            ModelError: if the definition is broken, if this kind of tokenizer cannot be made
-                exact, or if there is no token to start with.
+            ModelError: if the definition is broken or another model's, if this kind of tokenizer
+                cannot be made exact, or if there is no token to start with.
         """
         start = bos if bos is not None and 0 <= bos < vocab_size else eos
         if start is None or not 0 <= start < vocab_size:
@@ -92,19 +92,21 @@ class HubTokenizer:
                 f"the tokenizer cannot be read: {type(error).__name__}: {error}; "
                 "wanted a tokenizer.json that the tokenizers library loads"
             ) from error
-        self._fill(parsed, pieces, runs, vocab_size)
+        if max(pieces, default=0) >= vocab_size:
+            raise ModelError(
+                f"the tokenizer has pieces up to id {max(pieces)}, the model only {vocab_size} "
+                "rows; take the tokenizer that belongs to it"
+            )
+        self._fill(parsed, pieces, {run: i for run, i in runs.items() if i < vocab_size})
         if self._tokenise(_PROBE) is None:
             raise ModelError(
                 "the tokenizer loses parts of plain text, so it cannot be made exact; "
                 "wanted byte-level BPE or SentencePiece with byte fallback"
             )
 
-    def _fill(
-        self, parsed: dict[str, Any], pieces: dict[int, bytes], runs: dict[str, int], size: int
-    ) -> None:
+    def _fill(self, parsed: dict[str, Any], known: dict[int, bytes], runs: dict[str, int]) -> None:
         """Makes the tables, from the bytes of every piece and of the added runs of spaces."""
-        known = {i: b for i, b in pieces.items() if 0 <= i < size}
-        added = {i: run.encode() for run, i in runs.items() if 0 <= i < size}
+        added = {i: run.encode() for run, i in runs.items()}
         fallback = set() if self._byte_level else _byte_pieces(parsed["model"])
         # of two names for the same bytes the one stays that the library emits in plain text
         chosen: dict[bytes, int] = {}
@@ -118,7 +120,7 @@ class HubTokenizer:
         self.model_ids = np.array(model_ids + [ESCAPE] * len(escapes), np.int64)
 
         unknown = _unknown(parsed["model"])
-        stand_in = unknown if unknown is not None and unknown < size else self.start
+        stand_in = self.start if unknown is None else unknown
         fed = np.where(self.model_ids == ESCAPE, stand_in, self.model_ids)
         self.feed_ids = np.append(fed, self.start)
 

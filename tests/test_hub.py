@@ -369,6 +369,30 @@ def test_broken_directories_are_refused(checkpoints, tmp_path):
     refused("has no config.json", copy)
 
 
+def test_other_tokenizer_files_are_converted(checkpoints, models, tmp_path):
+    """As the first GPT-2's, a vocabulary and a list of merges."""
+    copy = copied(checkpoints, "qwen3", tmp_path)
+    definition = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+    (copy / "tokenizer.json").unlink()
+    (copy / "vocab.json").write_text(json.dumps(definition["model"]["vocab"]), encoding="utf-8")
+    merges = [" ".join(m) if isinstance(m, list) else m for m in definition["model"]["merges"]]
+    (copy / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]), encoding="utf-8")
+    model = load_hub_model(str(copy))
+    data = TEXT.encode() + bytes(range(256))
+    assert model.tokenizer.decode(model.tokenizer.encode(data)) == data
+    assert len(model.tokenizer.encode(b"the fox, the dog")) <= 8
+    assert set(models["qwen3"].tokenizer.token_bytes) <= set(model.tokenizer.token_bytes)
+
+
+def test_sentencepiece_files_need_that_library(checkpoints, monkeypatch, tmp_path):
+    from llmcomp.models import stock
+
+    copy = copied(checkpoints, "llama", tmp_path)
+    (copy / "tokenizer.json").rename(copy / "tokenizer.model")
+    monkeypatch.setattr(stock, "find_spec", lambda name: None)
+    refused("pip install sentencepiece protobuf", copy)
+
+
 def test_weights_that_are_not_finite_are_refused(checkpoints, tmp_path):
     copy = copied(checkpoints, "llama", tmp_path)
     weights = load_file(copy / "model.safetensors")

@@ -150,13 +150,12 @@ def test_a_written_out_space_sign_is_not_a_space():
     assert [tokenizer.token_bytes[i] for i in ids] == [b"\xe2", b"\x96", b"\x81"]
 
 
-def test_padding_rows_and_ids_beyond_the_model_are_no_tokens():
+def test_padding_rows_are_no_tokens():
     definition = DEFINITIONS["gpt2"]
     size = vocabulary_size(definition)
     assert made(definition, vocab_size=size + 50).model_ids.max() < size
-    small = made(definition, vocab_size=300)
-    assert small.model_ids.max() < 300
-    assert small.decode(small.encode(TEXT.encode())) == TEXT.encode()
+    with pytest.raises(ModelError, match="take the tokenizer that belongs to it"):
+        made(definition, vocab_size=size - 2)
 
 
 def test_start_is_the_first_token_there_is():

@@ -113,10 +113,16 @@ def converted_tokenizer(directory: Path) -> str:
     # without its files transformers may make a tokenizer of one token and say nothing
     if not any((directory / name).is_file() for name in ("tokenizer.model", "vocab.json")):
         raise ModelError(f"{directory} has no tokenizer.json; add the model's tokenizer files")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            directory, trust_remote_code=False, local_files_only=True
+    if (directory / "tokenizer.model").is_file() and find_spec("sentencepiece") is None:
+        raise ModelError(
+            f"{directory} has its tokenizer in SentencePiece's format only, and that library is "
+            "not installed; `pip install sentencepiece protobuf`, or add a tokenizer.json"
         )
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                directory, trust_remote_code=False, local_files_only=True
+            )
         definition: str = tokenizer.backend_tokenizer.to_str()
     except Exception as error:  # a missing file, a missing library, a tokenizer without a backend
         raise ModelError(
