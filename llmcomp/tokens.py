@@ -82,7 +82,7 @@ class BpeTokenizer:
         if parsed.get("added_tokens"):
             raise ModelError("the tokenizer has special tokens; this format takes none")
         vocabulary: dict[str, int] = parsed["model"]["vocab"]
-        from_letter = {letter: byte for byte, letter in _byte_letters().items()}
+        from_letter = {letter: byte for byte, letter in byte_letters().items()}
         try:
             table = {i: bytes(from_letter[c] for c in token) for token, i in vocabulary.items()}
             self.token_bytes: Sequence[bytes] = tuple(table[i] for i in range(len(table)))
@@ -123,7 +123,7 @@ def _library(definition: str):  # type: ignore[no-untyped-def]
     return LibraryTokenizer.from_str(definition)
 
 
-def _byte_letters() -> dict[int, str]:
+def byte_letters() -> dict[int, str]:
     """The printable letter that stands for each byte in byte-level vocabularies [Radford19]."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(256) if b not in set(plain)]

@@ -20,6 +20,7 @@ LAYERS = [
     "agreement",
     "bill",
     "tokens",
+    "hub_tokens",
     "models",
     "schedule",
     "container",
@@ -36,8 +37,8 @@ LAYERS = [
 """Top-level modules, lowest first; the package's own ``__init__`` stands outside, as its face."""
 
 ADAPTERS = {
-    "torch": {"models/forward.py", "steering/fit.py", "train"},
-    "transformers": {"steering/fit.py", "train"},
+    "torch": {"models/forward.py", "models/hub.py", "models/stock.py", "steering/fit.py", "train"},
+    "transformers": {"models/stock.py", "steering/fit.py", "train"},
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},
     "numba": {
@@ -47,7 +48,8 @@ ADAPTERS = {
         "exact.py",
         "models/fixed.py",
     },
-    "tokenizers": {"tokens.py", "train"},
+    "tokenizers": {"hub_tokens.py", "tokens.py", "train"},
+    "huggingface_hub": {"models/sources.py"},
     "safetensors": {"models/fixed.py", "models/snapped.py", "steering/soft_prompt.py", "train"},
     "zstandard": {"evaluate/baselines.py"},
     "brotli": {"evaluate/baselines.py"},

@@ -1,4 +1,4 @@
-"""Language models: the protocol, the registry, and the runner of profile ``fixed``."""
+"""Language models: the protocol, the registry, the fixed runner, and other people's models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcomp.errors import ModelError
+from llmcomp.models.sources import HUB_MODELS, is_hub_id
 
 if TYPE_CHECKING:
     from llmcomp.models.base import LanguageModel
 
-__all__ = ["MODELS", "load_model", "model_by_number", "resolve"]
+__all__ = ["HUB_MODELS", "MODELS", "load_model", "model_by_number", "resolve"]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -24,31 +25,47 @@ _NEWEST = {"embedded": "embedded-1", "nano": "nano-1"}
 def load_model(name: str) -> LanguageModel:
     """Loads a model, once per process.
 
+    A Hub model computes in float32 on the CPU; `llmcomp.models.hub.load_hub_model` has the choice.
+
     Args:
-        name: a registry name (``embedded-1``), a family (``embedded`` is its newest release), or
-            the path of an exported directory.
+        name: a registry name (``embedded-1``), a family (``embedded`` is its newest release), the
+            path of an exported directory or of a transformers one, a name of a Hub model
+            (``gpt2``), or a Hub id (``owner/name``, ``owner/name@revision``).
 
     Raises:
-        ModelError: if there is no such model here.
+        ModelError: if there is no such model here, or it cannot be had.
     """
     resolved = resolve(name)
     numbers = {known: number for number, known in MODELS.items()}
     if resolved in numbers:
         return _load(ASSETS / resolved, resolved, numbers[resolved])
+    if _is_stock(resolved):
+        return _load_hub(resolved)
     return _load(Path(resolved), Path(resolved).name, 0)
 
 
 def resolve(name: str) -> str:
-    """Names the release a family stands for; checks that the model is known.
+    """Names the release a family stands for; checks that the name can be a model's.
 
     Raises:
-        ModelError: if it is neither in the registry nor a directory.
+        ModelError: if it is in no registry, no directory and no Hub id.
     """
     resolved = _NEWEST.get(name, name)
-    if resolved not in MODELS.values() and not Path(resolved).is_dir():
-        known = ", ".join([*_NEWEST, *MODELS.values()])
-        raise ModelError(f"no model {name!r} here; known: {known}, or an exported directory")
+    known = [*_NEWEST, *MODELS.values(), *HUB_MODELS]
+    if resolved not in known and not Path(resolved).is_dir() and not is_hub_id(resolved):
+        raise ModelError(
+            f"no model {name!r} here; known: {', '.join(known)}, "
+            "or a directory, or a Hub id owner/name"
+        )
     return resolved
+
+
+def _is_stock(resolved: str) -> bool:
+    """Tells other people's models from exported directories, which hold their token weights."""
+    directory = Path(resolved)
+    if resolved in HUB_MODELS or not directory.is_dir():
+        return True
+    return (directory / "config.json").is_file() and not (directory / "unigram.bin").is_file()
 
 
 def model_by_number(number: int) -> LanguageModel:
@@ -71,3 +88,10 @@ def _load(directory: Path, name: str, number: int) -> LanguageModel:
     from llmcomp.models.snapped import SnappedModel
 
     return SnappedModel(directory, name=name, number=number)
+
+
+@lru_cache(maxsize=4)
+def _load_hub(source: str) -> LanguageModel:
+    from llmcomp.models.hub import load_hub_model
+
+    return load_hub_model(source, dtype="float32")

@@ -1,0 +1,188 @@
+"""Where a Hub model comes from: names, Hub ids, directories, and the download.
+
+In: what somebody typed. Out: a directory with a configuration, safetensors weights and a
+tokenizer, and the commit it was downloaded at. Knows nothing of what the files hold.
+
+No commit is written down here: the newest is asked for, and whoever keeps a blob keeps the commit
+that `Source.fetch` resolved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmcomp.errors import ModelError
+
+__all__ = ["HUB_MODELS", "Checkout", "Report", "Source", "is_hub_id", "weight_files"]
+
+HUB_MODELS = {
+    "gpt2": "openai-community/gpt2",
+    "pythia-70m": "EleutherAI/pythia-70m",
+    "pythia-160m": "EleutherAI/pythia-160m",
+    "pythia-410m": "EleutherAI/pythia-410m",
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M",
+    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M",
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B",
+    "open-llama-3b": "openlm-research/open_llama_3b_v2",
+    "open-llama-7b": "openlm-research/open_llama_7b",
+}
+"""Names of models that are downloaded, and their Hub ids."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_FILES = [
+    "config.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+]
+"""What is downloaded: no pickles, no code, no copies of the weights in other formats."""
+
+Report = Callable[[str], None]
+"""Takes one line of text for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A model's files on this machine.
+
+    Attributes:
+        name: as people call it.
+        directory: where they lie.
+        repository: Hub id ``owner/name``, None for a directory given by hand.
+        revision: the commit they were downloaded at, None for a directory given by hand.
+    """
+
+    name: str
+    directory: Path
+    repository: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model on the Hub or in a directory.
+
+    Attributes:
+        name: as people call it.
+        repository: Hub id ``owner/name``, None for a directory given by hand.
+        revision: commit, branch or tag; None for the newest, or for a directory.
+        directory: the one given by hand, None for a model on the Hub.
+    """
+
+    name: str
+    repository: str | None = None
+    revision: str | None = None
+    directory: Path | None = None
+
+    @classmethod
+    def find(cls, text: str, revision: str | None = None) -> Source:
+        """Reads a registry name, a directory, or a Hub id with or without ``@revision``.
+
+        Raises:
+            ModelError: if it is none of these.
+            ValueError: if two revisions are given, or one for a directory.
+        """
+        repository = HUB_MODELS.get(text)
+        if repository is None and Path(text).is_dir():
+            if revision is not None:
+                raise ValueError(f"{text} is a directory; a revision is of a model on the Hub")
+            return cls(Path(text).resolve().name, directory=Path(text))
+        if repository is None:
+            if not is_hub_id(text):
+                raise ModelError(
+                    f"no model {text!r}; wanted a directory, a Hub id owner/name, or one of "
+                    + ", ".join(HUB_MODELS)
+                )
+            repository, _, after = text.partition("@")
+            if after and revision not in {None, after}:
+                raise ValueError(f"two revisions, {after} and {revision}; give one")
+            revision = after or revision
+        return cls(text, repository, revision)
+
+    def fetch(self, report: Report | None = None) -> Checkout:
+        """Downloads what is not here yet; without the network, what was downloaded before serves.
+
+        Args:
+            report: takes lines about progress; without it bars are drawn on standard error.
+
+        Raises:
+            ModelError: if the model cannot be had, saying what to do.
+        """
+        if self.repository is None:
+            return Checkout(self.name, Path(self.directory or "."))
+        directory = Path(_download(self.repository, self.revision, report))
+        # the cache keeps each commit's files in a folder of that name
+        commit = directory.name if _COMMIT.fullmatch(directory.name) else self.revision
+        return Checkout(self.name, directory, self.repository, commit)
+
+
+def is_hub_id(text: str) -> bool:
+    """Tells whether a text has the form ``owner/name`` or ``owner/name@revision``."""
+    return _HUB_ID.fullmatch(text) is not None
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Lists the safetensors files a model is loaded from, in order of their names.
+
+    Raises:
+        ModelError: if there are none.
+    """
+    whole = directory / "model.safetensors"
+    parts = sorted(directory.glob("model-*.safetensors"))
+    if whole.is_file():
+        return [whole]
+    if parts and (directory / "model.safetensors.index.json").is_file():
+        return parts
+    raise ModelError(
+        f"{directory} has no model.safetensors; only safetensors weights are loaded, "
+        "so convert the model, or take a revision that has them"
+    )
+
+
+def _download(repository: str, revision: str | None, report: Report | None) -> str:
+    """Asks the Hub, and says in one line why it did not work."""
+    from huggingface_hub import errors, snapshot_download
+
+    options: dict[str, Any] = {"tqdm_class": _reporting(report)} if report else {}
+    try:
+        return snapshot_download(repository, revision=revision, allow_patterns=_FILES, **options)
+    except errors.GatedRepoError:
+        why = f"is gated; accept its terms at https://huggingface.co/{repository} and log in"
+        why += " with `hf auth login`"
+    except errors.RevisionNotFoundError:
+        why = f"has no revision {revision!r} on the Hub; check it, or leave it out for the newest"
+    except errors.RepositoryNotFoundError:
+        why = "is not on the Hub, or is private; check the name, or log in with `hf auth login`"
+    except errors.HFValidationError:
+        why = "is not a valid Hub id; wanted owner/name"
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
+        why = "is not on this machine, and the Hub cannot be reached; connect (and unset "
+        why += "HF_HUB_OFFLINE) once to download it, or give a directory that holds it"
+    except Exception as error:  # connections break in as many ways as there are layers
+        line = (str(error).splitlines() or [""])[0]
+        why = f"could not be downloaded: {type(error).__name__}: {line}; try again, "
+        why += "or give a directory that holds it"
+    raise ModelError(f"model {repository} {why}")
+
+
+def _reporting(report: Report) -> type:
+    """A progress bar that tells its state in lines instead of drawing itself."""
+    from tqdm.auto import tqdm
+
+    class Reporting(tqdm):
+        def display(self, *_: Any, **__: Any) -> None:
+            total = f" of {self.total:,}" if self.total else ""
+            report(f"{self.desc or 'downloading'}: {self.n:,}{total}")
+
+    return Reporting
