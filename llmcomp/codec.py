@@ -219,11 +219,11 @@ def compressing(
         ValueError: if an option has no such value.
         ModelError: if the model is not here, or a soft prompt was made for another one.
     """
-    plain = _as_bytes(data)
-    plan = _Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
+    plain = as_bytes(data)
+    plan = Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
     choice = parse(steer)
     loaded = load_model(model) if isinstance(model, str) else model
-    return _compressing(plain, loaded, plan, choice)
+    return compressing_as_planned(plain, loaded, plan, choice)
 
 
 def decompressing(
@@ -254,7 +254,7 @@ def decompressing(
         ModelError: if the model it names is not here.
         MismatchError: if the decoded bytes fail their checksum.
     """
-    parsed = unpack(_as_bytes(blob))
+    parsed = unpack(as_bytes(blob))
     if max_bytes is not None and parsed.plain_length > max_bytes:
         raise FormatError(
             f"the blob decodes to {parsed.plain_length:,} bytes; at most {max_bytes:,} are allowed "
@@ -269,6 +269,7 @@ def get_info(blob: bytes) -> BlobInfo:
     Raises:
         LLMCompError: as `decompressing` does for a blob that is not whole.
     """
+    blob = as_bytes(blob)
     parsed = unpack(blob)
     header = parsed.header
     return BlobInfo(
@@ -304,7 +305,7 @@ def asks_the_model(data: bytes, methods: Sequence[str] = METHODS) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """The options of a compression, checked."""
 
     preset: Preset
@@ -324,7 +325,12 @@ class _Plan:
         verify: bool,
         methods: Sequence[str],
         trace: bool,
-    ) -> _Plan:
+    ) -> Plan:
+        """Checks the options of `compressing`, for an input of ``n_bytes`` bytes.
+
+        Raises:
+            ValueError: if one has no such value.
+        """
         if preset not in PRESETS:
             raise ValueError(f"preset {preset!r}; wanted one of {', '.join(PRESETS)}")
         if not methods or any(method not in METHODS for method in methods):
@@ -358,10 +364,23 @@ class _Plan:
         return [tokens[part] for part in cut_evenly(len(tokens), n_lanes)]
 
 
-def _compressing(
-    data: bytes, model: LanguageModel, plan: _Plan, choice: Choice
+def compressing_as_planned(
+    data: bytes, model: LanguageModel, plan: Plan, choice: Choice
 ) -> Steps[Compressed]:
-    """Tries every way of steering that was asked for and keeps the smallest blob."""
+    """Tries every way of steering that was asked for and keeps the smallest blob.
+
+    Args:
+        data: the whole input.
+        model: the language model.
+        plan: the options, checked for this input.
+        choice: what stands in front of every window.
+
+    Yields:
+        `Progress`, in bytes.
+
+    Raises:
+        ModelError: as `compressing` does.
+    """
     ways: list[Steering] = [NoSteering()]
     if choice != NoSteering() and asks_the_model(data, plan.methods):
         ways = yield from candidates(choice, model, data)
@@ -386,16 +405,15 @@ def _compressing(
 
 
 def _steered(
-    data: bytes, model: LanguageModel, plan: _Plan, steering: Steering
+    data: bytes, model: LanguageModel, plan: Plan, steering: Steering
 ) -> Steps[Compressed]:
     """Compresses with one way of steering, as its record says it, or without if that is smaller."""
-    steered = steer_model(model, through_record(steering, model))
-    header = plan.header(model, steering)
-    schedule = header.schedule.fitted(steered.context_length)
-    kept = []
+    encoder = SegmentEncoder(model, steering, plan)
+    header = encoder.header
+    kept: list[Kept] = []
     for start in range(0, max(1, len(data)), SEGMENT_BYTES):
         plain = data[start : start + SEGMENT_BYTES]
-        kept.append((yield from _segment(plain, start, len(data), steered, schedule, plan)))
+        kept += yield from encoder.keep(plain, start, len(data))
     first_trace = kept[0].trace
     notes = [k.note for k in kept if k.note]
     if steering.number:
@@ -411,12 +429,50 @@ def _steered(
     segments = [k.segment for k in kept]
     blob = pack(header, segments)
     unpack(blob)  # what this release writes it also reads
-    bill = Bill(raw_bytes=len(data), notes=notes)
-    for k in kept:
-        if k.coded is not None:
-            k.coded.bill(bill)
-    _finish_bill(bill, header, steering, segments, blob)
+    bill = _bill(header, steering, kept, blob)
+    bill.notes = notes
     return Compressed(blob, bill, first_trace, steering)
+
+
+class SegmentEncoder:
+    """Turns plain bytes into segments of one blob, window by window.
+
+    Args:
+        model: the language model.
+        steering: what stands in front of every window, used as its record says it.
+        plan: the options.
+
+    Attributes:
+        header: of the blob.
+    """
+
+    def __init__(self, model: LanguageModel, steering: Steering, plan: Plan) -> None:
+        self.header = plan.header(model, steering)
+        self.steering = steering
+        self._model = steer_model(model, through_record(steering, model))
+        self._schedule = self.header.schedule.fitted(self._model.context_length)
+        self._plan = plan
+
+    def keep(self, plain: bytes, start: int, total: int) -> Steps[list[Kept]]:
+        """Keeps at most a segment's worth of bytes, as few as may be.
+
+        Args:
+            plain: bytes[at most `SEGMENT_BYTES`].
+            start: where they lie in the input.
+            total: bytes in all, as far as is known.
+        """
+        kept = yield from _segment(plain, start, total, self._model, self._schedule, self._plan)
+        return [kept]
+
+    def keep_without_model(self, plain: bytes) -> list[Kept]:
+        """Keeps bytes without asking the model, even if only the model was to be used."""
+        others = _without_model(plain, self._plan.methods) or _without_model(plain, ("xz",))
+        smallest = min(others, key=_framed_size)
+        return [Kept(smallest, None, smallest)]
+
+    def bill(self, kept: Sequence[Kept], blob: bytes) -> Bill:
+        """Bills a blob that is this header and these segments."""
+        return _bill(self.header, self.steering, kept, blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +494,7 @@ class _Coded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """How a segment is kept.
 
     Attributes:
@@ -455,9 +511,9 @@ class _Kept:
     trace: Trace | None = None
     note: str = ""
 
-    def without_model(self) -> _Kept | None:
+    def without_model(self) -> Kept | None:
         """The same segment kept without the model, if that is allowed."""
-        return None if self.other is None else _Kept(self.other, None, self.other)
+        return None if self.other is None else Kept(self.other, None, self.other)
 
 
 def _segment(
@@ -466,25 +522,25 @@ def _segment(
     total: int,
     model: LanguageModel,
     schedule: Schedule,
-    plan: _Plan,
-) -> Steps[_Kept]:
+    plan: Plan,
+) -> Steps[Kept]:
     """Keeps one segment by the method that needs least."""
     others = _without_model(plain, plan.methods)
     other = min(others, key=_framed_size) if others else None
     if "lm" not in plan.methods or not plain or _hopeless(plain, others):
         # an empty input that was forced on the model has no other candidate
         spared = other or _without_model(plain, ("stored",))[0]
-        return _Kept(spared, None, spared)
+        return Kept(spared, None, spared)
     coded = yield from _code(plain, start, total, model, schedule, plan)
     if other is not None and _framed_size(other) < _framed_size(coded.segment):
-        return _Kept(other, None, other, coded.trace)
+        return Kept(other, None, other, coded.trace)
     if plan.verify:
         good = yield from _verified(coded.segment, plain, start, total, model, schedule)
         if not good:
             rest = other or _without_model(plain, ("xz",))[0]
             note = f"the segment at byte {start} did not decode to itself; the model is not used"
-            return _Kept(rest, None, rest, note=note)
-    return _Kept(coded.segment, coded, other, coded.trace)
+            return Kept(rest, None, rest, note=note)
+    return Kept(coded.segment, coded, other, coded.trace)
 
 
 def _without_model(plain: bytes, methods: Sequence[str]) -> list[Segment]:
@@ -510,7 +566,7 @@ def _code(
     total: int,
     model: LanguageModel,
     schedule: Schedule,
-    plan: _Plan,
+    plan: Plan,
 ) -> Steps[_Coded]:
     """Codes one segment with the model."""
     lanes = plan.cut(model, plain)
@@ -551,33 +607,89 @@ def _verified(
 def _decompressing(
     parsed: Container, model: str | LanguageModel | None, trace: bool
 ) -> Steps[Decompressed]:
-    total, parts, first_trace = parsed.plain_length, [], None
-    done = 0
-    chosen, schedule = None, parsed.header.schedule
-    if any(frame.segment.method is Method.LM for frame in parsed.frames):
-        chosen, schedule = model_for(parsed.header, model)
+    decoder = SegmentDecoder(parsed.header, model)
+    parts: list[bytes] = []
+    first_trace, done = None, 0
     for index, frame in enumerate(parsed.frames):
-        segment = frame.segment
-        if chosen is not None and segment.method is Method.LM:
-            decoding = _decode_lm(segment, chosen, schedule)
+        decoding = decoder.decode(frame.segment, index, done, parsed.plain_length)
+        plain, tokens = yield from decoding
+        if trace and index == 0 and tokens:
+            first_trace = decoder.trace(frame.segment, tokens)
+        parts.append(plain)
+        done += len(plain)
+    return Decompressed(b"".join(parts), first_trace)
+
+
+class SegmentDecoder:
+    """Decodes segments of one blob; its model is loaded when the first of them needs one.
+
+    Args:
+        header: the blob's.
+        model: as in `decompressing`.
+    """
+
+    def __init__(self, header: Header, model: str | LanguageModel | None) -> None:
+        self._header = header
+        self._model = model
+        self._loaded: tuple[LanguageModel, Schedule] | None = None
+
+    def decode(
+        self, segment: Segment, index: int, done: int, total: int
+    ) -> Steps[tuple[bytes, list[Tokens]]]:
+        """Decodes a segment and checks its plain bytes.
+
+        Args:
+            segment: one whose stored checksum holds.
+            index: its place, from 0.
+            done: plain bytes before it.
+            total: plain bytes in all.
+
+        Returns:
+            The plain bytes, and each lane's token ids if a model coded them.
+
+        Raises:
+            LLMCompError: as `decompressing` does.
+        """
+        tokens: list[Tokens] = []
+        if segment.method is Method.LM:
+            decoding = _decode_lm(segment, *self._for_lm())
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             plain = b"".join(pieces)
-            if trace and index == 0:
-                first_trace = Trace(
-                    [
-                        record(chosen, ids, lane.payload, schedule)
-                        for ids, lane in zip(tokens, segment.lanes, strict=True)
-                    ],
-                    chosen.tokenizer.token_bytes,
-                    chosen.name,
-                )
         else:
             plain = _plain_without_model(segment, index)
         _check_plain(segment, plain, index)
-        parts.append(plain)
-        done += len(plain)
-        yield Progress("decode", done, total)
-    return Decompressed(b"".join(parts), first_trace)
+        yield Progress("decode", done + len(plain), total)
+        return plain, tokens
+
+    def decode_lanes(self, segment: Segment, lanes: slice) -> Steps[bytes]:
+        """Decodes neighbouring lanes of a segment that a model coded, and no others.
+
+        Lanes are coded alone, so these are the bytes that decoding them all would give; but the
+        segment's plain checksum covers them all and so is not checked.
+
+        Raises:
+            LLMCompError: as `decompressing` does.
+        """
+        part = replace(segment, lanes=segment.lanes[lanes])
+        decoding = _decode_lm(part, *self._for_lm())
+        pieces, _ = yield from relay(decoding, "decode", 0, part.plain_length)
+        if [len(piece) for piece in pieces] != [lane.plain_length for lane in part.lanes]:
+            raise MismatchError("a lane decodes to another length: this machine's model differs")
+        return b"".join(pieces)
+
+    def trace(self, segment: Segment, tokens: Sequence[Tokens]) -> Trace:
+        """Records what the coder did in a segment whose tokens are decoded."""
+        model, schedule = self._for_lm()
+        lanes = [
+            record(model, ids, lane.payload, schedule)
+            for ids, lane in zip(tokens, segment.lanes, strict=True)
+        ]
+        return Trace(lanes, model.tokenizer.token_bytes, model.name)
+
+    def _for_lm(self) -> tuple[LanguageModel, Schedule]:
+        if self._loaded is None:
+            self._loaded = model_for(self._header, self._model)
+        return self._loaded
 
 
 def _check_plain(segment: Segment, plain: bytes, index: int) -> None:
@@ -611,7 +723,7 @@ def _plain_without_model(segment: Segment, index: int) -> bytes:
         raise DamagedError(f"segment {index}: its xz data are damaged ({error})") from None
 
 
-def _as_bytes(data: bytes) -> bytes:
+def as_bytes(data: bytes) -> bytes:
     """Takes any buffer, as `lzma` does; a str is a TypeError."""
     try:
         return bytes(memoryview(data))
@@ -658,6 +770,19 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
             f"context of {steered.context_length}; the blob is damaged or foreign"
         )
     return steered, header.schedule.fitted(steered.context_length)
+
+
+def _bill(header: Header, steering: Steering, kept: Sequence[Kept], blob: bytes) -> Bill:
+    """Bills a whole blob."""
+    bill = Bill(
+        raw_bytes=sum(k.segment.plain_length for k in kept),
+        notes=[k.note for k in kept if k.note],
+    )
+    for k in kept:
+        if k.coded is not None:
+            k.coded.bill(bill)
+    _finish_bill(bill, header, steering, [k.segment for k in kept], blob)
+    return bill
 
 
 def _finish_bill(

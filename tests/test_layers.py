@@ -13,6 +13,7 @@ PACKAGE = ROOT / "llmcomp"
 LAYERS = [
     "errors",
     "steps",
+    "pace",
     "exact",
     "tracing",
     "coding",
@@ -25,6 +26,7 @@ LAYERS = [
     "steering",
     "lanes",
     "codec",
+    "stream",
     "rehearsal",
     "evaluate",
     "train",
