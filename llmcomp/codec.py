@@ -15,6 +15,7 @@ import math
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmcomp.bill import Bill
 from llmcomp.container import (
@@ -46,6 +47,9 @@ from llmcomp.steering.kinds import steer as steer_model
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Steps, relay, run, share
 from llmcomp.tracing import Trace
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 METHODS = ("lm", "xz", "stored")
 
@@ -723,7 +727,7 @@ def _plain_without_model(segment: Segment, index: int) -> bytes:
         raise DamagedError(f"segment {index}: its xz data are damaged ({error})") from None
 
 
-def as_bytes(data: bytes) -> bytes:
+def as_bytes(data: ReadableBuffer) -> bytes:
     """Takes any buffer, as `lzma` does; a str is a TypeError."""
     try:
         return bytes(memoryview(data))

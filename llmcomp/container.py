@@ -226,7 +226,7 @@ def unpack(blob: bytes) -> Container:
         DamagedError: if the blob is cut, continued, or a stored checksum fails.
     """
     reader = Reader(blob)
-    header = _read_header(reader)
+    header = read_header(reader)
     packed, last = blob[: reader.at], False
     frames: list[Frame] = []
     while not last:
@@ -265,6 +265,14 @@ def open_segment(header: bytes, index: int, head: Head, framed: bytes) -> Segmen
         lanes.append(Lane(plain, framed[at : at + payload]))
         at += payload
     return Segment(head.method, lanes, head.plain_crc)
+
+
+def cut(end: int, count: int, at: int) -> DamagedError:
+    """Makes the error of a blob that ends where ``count`` bytes from byte ``at`` on are due."""
+    return DamagedError(
+        f"the blob is cut: it ends at byte {end}, but {count} bytes are due from byte {at} on; "
+        "get the file again from its source"
+    )
 
 
 def followed(at: int) -> DamagedError:
@@ -337,7 +345,7 @@ class Parser:
     def _parse(self, *, whole: bool) -> Segment:
         if self.header is None:
             reader = Reader(bytes(self._buffer), whole=whole)
-            self.header = _read_header(reader)
+            self.header = read_header(reader)
             self._packed = self._drop(reader.at)
         if self._head is None:
             reader = Reader(bytes(self._buffer[:_LONGEST_HEAD]), self._at, whole=whole)
@@ -412,10 +420,7 @@ class Reader:
             at = self._start + self.at
             if not self._whole:
                 raise Starved(at + count)
-            raise DamagedError(
-                f"the blob is cut: it ends at byte {self._start + len(self._data)}, but {count} "
-                f"bytes are due from byte {at} on; get the file again from its source"
-            )
+            raise cut(self._start + len(self._data), count, at)
         self.at += count
         return self._data[self.at - count : self.at]
 
@@ -440,7 +445,12 @@ class Reader:
         return value
 
 
-def _read_header(reader: Reader) -> Header:
+def read_header(reader: Reader) -> Header:
+    """Reads a blob's header.
+
+    Raises:
+        LLMCompError: as `unpack` does.
+    """
     magic = reader.take(min(len(MAGIC), len(reader._data)))
     if magic != MAGIC[: len(magic)] or not magic:
         raise FormatError(f"not a .llmc blob: it begins with {magic!r}, wanted {MAGIC!r}")

@@ -280,7 +280,7 @@ class BlobDecompressor:
 
     @property
     def ended(self) -> bool:
-        """Whether the last segment has been decoded."""
+        """Whether the last segment has come."""
         return self._parser.ended
 
     @property

@@ -27,6 +27,8 @@ LAYERS = [
     "lanes",
     "codec",
     "stream",
+    "ranges",
+    "file",
     "rehearsal",
     "evaluate",
     "train",
