@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmcomp.bill import Bill
+from llmcomp.blocks import BLOCK_BYTES, cut_blocks, join_alike, worth
 from llmcomp.container import (
     MAX_LANES,
     SEGMENT_BYTES,
@@ -465,8 +466,36 @@ class SegmentEncoder:
             start: where they lie in the input.
             total: bytes in all, as far as is known.
         """
-        kept = yield from _segment(plain, start, total, self._model, self._schedule, self._plan)
-        return [kept]
+        parts = self._parts(plain, total)
+        if len(parts) == 1 and parts[0][1]:
+            return [(yield from self._segment(plain, start, total))]
+        kept: list[Kept] = []
+        for part, asked in parts:
+            if asked:
+                kept.append((yield from self._segment(part, start, total)))
+            else:
+                kept += self.keep_without_model(part)
+            start += len(part)
+            yield Progress("encode", start, total)
+        whole = self.keep_without_model(plain)
+        return min(kept, whole, key=lambda way: sum(_framed_size(k.segment) for k in way))
+
+    def _segment(self, plain: bytes, start: int, total: int) -> Steps[Kept]:
+        return _segment(plain, start, total, self._model, self._schedule, self._plan)
+
+    def _parts(self, plain: bytes, total: int) -> list[tuple[bytes, bool]]:
+        """Cuts a window where blocks for the model and others meet.
+
+        What is all of an input is tried with the model as long as any of it could shrink.
+        """
+        if len(plain) <= BLOCK_BYTES or not {"lm", "xz"} <= set(self._plan.methods):
+            return [(plain, True)]
+        if _hopeless(plain, _without_model(plain, ("xz",))):
+            return [(plain, False)]
+        blocks = cut_blocks(plain)
+        sizes = [len(_xz(block)) for block in blocks]
+        parts = join_alike(blocks, worth(blocks, sizes, self._model, self._schedule))
+        return [(plain, True)] if len(parts) == 1 and len(plain) == total else parts
 
     def keep_without_model(self, plain: bytes) -> list[Kept]:
         """Keeps bytes without asking the model, even if only the model was to be used."""

@@ -34,8 +34,9 @@ from llmcomp.container import (
 )
 from llmcomp.models.base import LanguageModel
 from llmcomp.steps import Steps, run
+from llmcomp.stream import Target
 
-__all__ = ["Place", "SegmentIndex", "read_range", "reading_range"]
+__all__ = ["Place", "SegmentIndex", "copying_range", "decoding_part", "lane_around", "read_range"]
 
 T = TypeVar("T")
 
@@ -190,29 +191,39 @@ def read_range(
         LLMCompError: as `llmcomp.codec.decompressing` does, as far as the blob is touched; where
             only some lanes of a segment are decoded, nothing checks their bytes but their length.
     """
-    return run(reading_range(source, start, stop, model=model))
-
-
-def reading_range(
-    source: bytes | IO[bytes],
-    start: int | None = None,
-    stop: int | None = None,
-    *,
-    model: str | LanguageModel | None = None,
-) -> Steps[bytes]:
-    """Does what `read_range` does, step by step; progress is in bytes of one segment at a time."""
     # a file is known by its method, so that as_bytes can refuse whatever is neither
     file = cast("IO[bytes]", source) if hasattr(source, "read") else io.BytesIO(as_bytes(source))
-    index = SegmentIndex(file, model=model)
-    first, end, _ = slice(start, stop).indices(index.length())
-    parts = []
-    while first < end:
-        place = index.find(first)
-        if place is None:
-            break
-        parts.append((yield from decoding_part(index, place, first, min(end, place.stop))))
-        first = place.stop
-    return b"".join(parts)
+    target = io.BytesIO()
+    run(copying_range(SegmentIndex(file, model=model), target, start, stop))
+    return target.getvalue()
+
+
+def copying_range(
+    index: SegmentIndex, target: Target, start: int | None, stop: int | None
+) -> Steps[int]:
+    """Writes plain bytes ``[start, stop)`` to a file, step by step and segment by segment.
+
+    Args:
+        index: of the blob.
+        target: open for writing.
+        start: as in `read_range`.
+        stop: as there.
+
+    Yields:
+        `Progress`, in bytes of one segment at a time.
+
+    Returns:
+        How many bytes were written.
+
+    Raises:
+        LLMCompError: as `read_range` does.
+    """
+    begin, end, _ = slice(start, stop).indices(index.length())
+    at = begin
+    while at < end and (place := index.find(at)) is not None:
+        target.write((yield from decoding_part(index, place, at, min(end, place.stop))))
+        at = min(end, place.stop)
+    return at - begin
 
 
 def decoding_part(index: SegmentIndex, place: Place, start: int, stop: int) -> Steps[bytes]:

@@ -25,6 +25,7 @@ LAYERS = [
     "container",
     "steering",
     "lanes",
+    "blocks",
     "codec",
     "stream",
     "ranges",
