@@ -9,7 +9,7 @@ something is decoded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -20,13 +20,17 @@ from llmcomp.steps import run
 
 BLOCK_BYTES = 1 << 16
 
-_SAMPLES = 2  # of a block, at equal distances, so that a seam between text and noise shows
-_SAMPLE_TOKENS = 128
-_SAMPLE_BYTES = 1024
+_SAMPLES = 4  # of a block, at equal distances, so that a seam between text and noise shows
+_SAMPLE_TOKENS = 64
+_SAMPLE_BYTES = 512
 
 _MARGIN = 1.5
 """Spare the model where its samples cost so many times xz's bits: they begin without context,
 while xz has had a block to learn from, so a model that is even here wins over a whole lane."""
+
+_NOISE_BITS = 8.0
+"""A block with a sample that the model would not shrink at all is part noise, which costs the model
+more than its text saves."""
 
 
 def worth(
@@ -46,19 +50,22 @@ def worth(
     verdicts = [False] * len(blocks)
     for place, i in enumerate(shrinking):
         part = slice(place * _SAMPLES, (place + 1) * _SAMPLES)
-        bits = sum(lane.ideal_bits for lane in coded[part])
-        n_bytes = sum(len(model.tokenizer.decode(tokens)) for tokens in lanes[part])
-        verdicts[i] = bits / n_bytes <= _MARGIN * 8 * xz_sizes[i] / len(blocks[i])
+        bits = [lane.ideal_bits for lane in coded[part]]
+        n_bytes = [len(model.tokenizer.decode(tokens)) for tokens in lanes[part]]
+        noisy = any(b >= _NOISE_BITS * n for b, n in zip(bits, n_bytes, strict=True))
+        xz_rate = xz_sizes[i] / len(blocks[i])
+        verdicts[i] = not noisy and sum(bits) <= _MARGIN * 8 * xz_rate * sum(n_bytes)
     return verdicts
 
 
 def cut_blocks(plain: bytes) -> list[bytes]:
-    """Cuts a window into its blocks.
+    """Cuts a window into its blocks; the last one takes up to half a block more than the others.
 
     >>> [len(block) for block in cut_blocks(bytes(150_000))]
-    [65536, 65536, 18928]
+    [65536, 84464]
     """
-    return [plain[at : at + BLOCK_BYTES] for at in range(0, len(plain), BLOCK_BYTES)]
+    edges = [i * BLOCK_BYTES for i in range(max(1, round(len(plain) / BLOCK_BYTES)))]
+    return [plain[a:b] for a, b in pairwise([*edges, len(plain)])]
 
 
 def join_alike(blocks: Sequence[bytes], verdicts: Sequence[bool]) -> list[tuple[bytes, bool]]:

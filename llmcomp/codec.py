@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmcomp.bill import Bill
-from llmcomp.blocks import BLOCK_BYTES, cut_blocks, join_alike, worth
+from llmcomp.blocks import cut_blocks, join_alike, worth
 from llmcomp.container import (
     MAX_LANES,
     SEGMENT_BYTES,
@@ -488,11 +488,11 @@ class SegmentEncoder:
 
         What is all of an input is tried with the model as long as any of it could shrink.
         """
-        if len(plain) <= BLOCK_BYTES or not {"lm", "xz"} <= set(self._plan.methods):
+        blocks = cut_blocks(plain)
+        if len(blocks) == 1 or not {"lm", "xz"} <= set(self._plan.methods):
             return [(plain, True)]
         if _hopeless(plain, _without_model(plain, ("xz",))):
             return [(plain, False)]
-        blocks = cut_blocks(plain)
         sizes = [len(_xz(block)) for block in blocks]
         parts = join_alike(blocks, worth(blocks, sizes, self._model, self._schedule))
         return [(plain, True)] if len(parts) == 1 and len(plain) == total else parts

@@ -16,9 +16,9 @@ MEASURED_BYTES = 16 * 1024
 """An estimate waits for so much of a stage: about one batch of the encoder, of which the first row
 is reported only when the whole batch has been scored."""
 
-_NEXT_STAGE = 2.0
+_NEXT_STAGE = 2.8
 """A stage that has not begun is taken to need so many times the seconds of the one before: stepping
-through a text takes longer than scoring it in parallel."""
+through a text takes longer than scoring it in parallel (measured with the embedded model)."""
 
 
 @dataclass(slots=True)
