@@ -165,7 +165,8 @@ class BlobCompressor:
         """
         window = bytes(self._held)
         self._held.clear()
-        if self._encoder is None and self._choice != NoSteering():
+        came_whole = self._encoder is None and len(window) <= SEGMENT_BYTES
+        if came_whole and self._choice != NoSteering():
             return (yield from self._whole(window))
         return (yield from self._window(window, last=True))
 

@@ -302,6 +302,8 @@ def test_what_needs_the_whole_text_is_refused_once_it_is_too_long(tiny):
         assert compressor.compress(bytes(SEGMENT_BYTES)) == b""
         with pytest.raises(ValueError, match="longer than the 1 MiB that a stream holds back"):
             compressor.compress(b"x")
+        with pytest.raises(ValueError, match="longer than the 1 MiB that a stream holds back"):
+            compressor.flush()
     from llmcomp.steering.kinds import NoSteering, RandomSteering
 
     ways = [NoSteering(), RandomSteering(2)]
