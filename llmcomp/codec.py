@@ -418,7 +418,8 @@ def _steered(
     kept: list[Kept] = []
     for start in range(0, max(1, len(data)), SEGMENT_BYTES):
         plain = data[start : start + SEGMENT_BYTES]
-        kept += yield from encoder.keep(plain, start, len(data))
+        alone = len(plain) == len(data)
+        kept += yield from encoder.keep(plain, start, len(data), alone=alone)
     first_trace = kept[0].trace
     notes = [k.note for k in kept if k.note]
     if steering.number:
@@ -449,6 +450,7 @@ class SegmentEncoder:
 
     Attributes:
         header: of the blob.
+        steering: as given.
     """
 
     def __init__(self, model: LanguageModel, steering: Steering, plan: Plan) -> None:
@@ -458,16 +460,20 @@ class SegmentEncoder:
         self._schedule = self.header.schedule.fitted(self._model.context_length)
         self._plan = plan
 
-    def keep(self, plain: bytes, start: int, total: int) -> Steps[list[Kept]]:
+    def keep(self, plain: bytes, start: int, total: int, *, alone: bool) -> Steps[list[Kept]]:
         """Keeps at most a segment's worth of bytes, as few as may be.
 
         Args:
             plain: bytes[at most `SEGMENT_BYTES`].
             start: where they lie in the input.
-            total: bytes in all, as far as is known.
+            total: bytes in all, as far as is known; for progress only.
+            alone: whether these are all of the input; then they are tried with the model as long
+                as xz shrinks them.
         """
-        parts = self._parts(plain, total)
-        if len(parts) == 1 and parts[0][1]:
+        parts = self._parts(plain, alone=alone)
+        if len(parts) == 1 and not parts[0][1]:
+            return self.keep_without_model(plain)
+        if len(parts) == 1:
             return [(yield from self._segment(plain, start, total))]
         kept: list[Kept] = []
         for part, asked in parts:
@@ -483,11 +489,8 @@ class SegmentEncoder:
     def _segment(self, plain: bytes, start: int, total: int) -> Steps[Kept]:
         return _segment(plain, start, total, self._model, self._schedule, self._plan)
 
-    def _parts(self, plain: bytes, total: int) -> list[tuple[bytes, bool]]:
-        """Cuts a window where blocks for the model and others meet.
-
-        What is all of an input is tried with the model as long as any of it could shrink.
-        """
+    def _parts(self, plain: bytes, *, alone: bool) -> list[tuple[bytes, bool]]:
+        """Cuts a window where blocks for the model and others meet; tells which are which."""
         blocks = cut_blocks(plain)
         if len(blocks) == 1 or not {"lm", "xz"} <= set(self._plan.methods):
             return [(plain, True)]
@@ -495,7 +498,7 @@ class SegmentEncoder:
             return [(plain, False)]
         sizes = [len(_xz(block)) for block in blocks]
         parts = join_alike(blocks, worth(blocks, sizes, self._model, self._schedule))
-        return [(plain, True)] if len(parts) == 1 and len(plain) == total else parts
+        return [(plain, True)] if len(parts) == 1 and alone else parts
 
     def keep_without_model(self, plain: bytes) -> list[Kept]:
         """Keeps bytes without asking the model, even if only the model was to be used."""

@@ -44,18 +44,13 @@ class Pace:
         self._spent: dict[Stage, _Spent] = {}
         self._total = 0
 
-    def note(self, progress: Progress, total: int | None = None) -> None:
-        """Takes a report.
-
-        Args:
-            progress: how far a stage is.
-            total: bytes in all, if more is known of it than the report says.
-        """
+    def note(self, progress: Progress) -> None:
+        """Takes a report of how far a stage is."""
         now = self._clock()
         spent = self._spent.setdefault(progress.stage, _Spent())
         spent.done = max(spent.done, progress.done)
         spent.seconds += now - self._last
-        self._last, self._total = now, total or progress.total
+        self._last, self._total = now, progress.total
 
     @property
     def elapsed(self) -> float:

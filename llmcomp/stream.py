@@ -190,7 +190,9 @@ class BlobCompressor:
         kept = None
         total = max(self._total or 0, self._start + len(plain))
         if not self._late:
-            kept = yield from self._in_time(self._encoder.keep(plain, self._start, total))
+            alone = last and not self._start
+            steps = self._encoder.keep(plain, self._start, total, alone=alone)
+            kept = yield from self._in_time(steps)
         if kept is None:
             kept = self._encoder.keep_without_model(plain)
         packed_header = self._encoder.header.pack()
@@ -233,7 +235,7 @@ class BlobCompressor:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            self._pace.note(step, self._total)
+            self._pace.note(step)
             left = self._pace.left()
             if self._max_seconds is not None and left is not None:
                 seconds = self._pace.elapsed + left

@@ -12,6 +12,7 @@ import llmcomp
 from llmcomp import codec
 from llmcomp.blocks import BLOCK_BYTES, worth
 from llmcomp.container import SEGMENT_BYTES, unpack
+from llmcomp.file import LLMCompressor
 from llmcomp.schedule import Schedule
 from llmcomp.steps import run
 
@@ -77,6 +78,10 @@ def test_what_xz_does_much_better_is_its_own_only_in_long_files():
     long = LOG * (SEGMENT_BYTES // len(LOG)) + b"the end"
     assert [method for method, _ in kept(long, model)] == ["xz", "lm"]
     assert model.scored < 20_000
+    stream = LLMCompressor(model=model, verify=False)  # does not know how long it will be
+    streamed = stream.compress(long) + stream.flush()
+    assert streamed == llmcomp.compress(long, model=model, verify=False)
+    assert model.scored < 60_000
 
 
 def test_cutting_never_costs_more_than_one_segment():
