@@ -8,6 +8,7 @@ The public face is shaped like `lzma`; see `llmcomp.codec` for what the names do
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from llmcomp.errors import (
@@ -21,29 +22,47 @@ from llmcomp.errors import (
 
 if TYPE_CHECKING:
     from llmcomp.codec import compress, decompress, get_info, trace
+    from llmcomp.file import LLMCompressor, LLMDecompressor, LLMFile, open  # noqa: A004 - lzma's name
+    from llmcomp.ranges import read_range
     from llmcomp.rehearsal import rehearse
 
 __all__ = [
     "DamagedError",
     "FormatError",
     "LLMCompError",
+    "LLMCompressor",
+    "LLMDecompressor",
+    "LLMFile",
     "MismatchError",
     "ModelError",
     "VersionError",
     "compress",
     "decompress",
     "get_info",
+    "open",
+    "read_range",
     "rehearse",
     "trace",
 ]
+
+_HOMES = {
+    "LLMCompressor": "file",
+    "LLMDecompressor": "file",
+    "LLMFile": "file",
+    "compress": "codec",
+    "decompress": "codec",
+    "get_info": "codec",
+    "open": "file",
+    "read_range": "ranges",
+    "rehearse": "rehearsal",
+    "trace": "codec",
+}
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the codec when it is first asked for, so that ``import llmcomp`` stays light."""
-    if name not in __all__:
+    """Imports a module when something of it is first asked for, so ``import llmcomp`` is light."""
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from llmcomp import codec, rehearsal
-
-    return getattr(rehearsal if name == "rehearse" else codec, name)
+    return getattr(importlib.import_module(f"llmcomp.{_HOMES[name]}"), name)

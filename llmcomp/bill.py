@@ -5,7 +5,7 @@ In: counts from the codec. Out: rows of (what, bits). Knows nothing of how they 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 __all__ = ["Bill"]
 
@@ -48,6 +48,11 @@ class Bill:
     stored_bits: float = 0.0
     n_tokens: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def add(self, more: Bill) -> None:
+        """Adds what another part of the same blob took."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(more, f.name))
 
     def rows(self) -> list[tuple[str, float]]:
         """Lists what was spent; the bits sum to ``8 * total_bytes``."""

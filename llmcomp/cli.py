@@ -7,32 +7,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import math
 import os
+import stat
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from llmcomp.container import DTYPES, Profile
 from llmcomp.errors import LLMCompError
 from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
+from llmcomp.pace import Pace, in_words
 from llmcomp.schedule import PRESETS
 from llmcomp.steering.choices import Auto, parse, read_steer_file
 from llmcomp.steering.priors import PRIORS, HyperPrior, make_prior
 from llmcomp.steering.settings import LEVELS, Training
 from llmcomp.steering.soft_prompt import SUFFIX as STEER_SUFFIX
 from llmcomp.steering.soft_prompt import SoftPrompt
-from llmcomp.steps import Progress, run
+from llmcomp.steps import Progress, Stage, run
 
 if TYPE_CHECKING:
     from llmcomp.steering.fit import FitStep
 
 SUFFIX = ".llmc"
+
+_LONG_SECONDS = 10.0  # a job is announced if it takes longer
+_REDRAW_SECONDS = 0.1
+_CLEAR = "\r\x1b[K"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,15 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command(options)
     except (LLMCompError, OSError) as error:
-        print(f"llmcomp: {error}", file=sys.stderr)
-        return 1
+        return _failed(options, error, 1)
     except ValueError as error:
-        print(f"llmcomp: {error}", file=sys.stderr)
-        return 2
+        return _failed(options, error, 2)
     except KeyboardInterrupt:
-        print("llmcomp: stopped; nothing was written", file=sys.stderr)
-        return 130
+        return _failed(options, KeyboardInterrupt("stopped; no file was written"), 130)
     return 0
+
+
+def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:
+    """Says in one line what went wrong, or in one JSON object if that was asked for."""
+    if getattr(options, "json", False):
+        _print_json(options, {"error": type(error).__name__, "message": str(error), "code": code})
+    else:
+        print(f"llmcomp: {error}", file=sys.stderr)
+    return code
+
+
+def _print_json(options: argparse.Namespace, value: object) -> None:
+    """Prints to standard output, or to standard error where the former carries the data."""
+    taken = getattr(options, "target", None) == "-"
+    print(json.dumps(value), file=sys.stderr if taken else sys.stdout)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +103,23 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument(
         "--no-verify", action="store_true", help="do not decode again before writing"
     )
-    compress.add_argument("--json", action="store_true", help="print the bill as JSON")
+    compress.add_argument(
+        "--profile",
+        choices=[profile.name.lower() for profile in Profile],
+        help="fixed: decodes on every machine; tolerant: where numbers are nearly the same; "
+        "replay: only here; default: the model's usual one",
+    )
+    compress.add_argument(
+        "--margin",
+        type=float,
+        help="tolerant: how far two machines' log-odds may lie apart; default: measured as the "
+        "model is loaded; see calibrate",
+    )
+    _add_device(compress)
+    _add_limit(compress, "keep what would take longer without the model")
+    compress.add_argument(
+        "--json", action="store_true", help="print the bill, or an error, as JSON"
+    )
     compress.add_argument(
         "--steer",
         default="none",
@@ -98,7 +133,18 @@ def _parser() -> argparse.ArgumentParser:
     decompress = command("decompress", _decompress, "turn a .llmc blob back into its bytes")
     decompress.add_argument("input", metavar="IN", help="a blob, or - for standard input")
     _add_output(decompress, f"default: IN without {SUFFIX}, or standard output for -")
-    decompress.add_argument("--model", help="an exported directory, if the blob names none")
+    _add_decoding(decompress)
+    decompress.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+    cat = command("cat", _cat, "write a blob's plain bytes, or a range of them, to standard output")
+    cat.add_argument("input", metavar="IN", help="a blob, or - for standard input")
+    cat.add_argument(
+        "--range",
+        metavar="A:B",
+        help="plain bytes A to B, as a slice in Python; write --range=-9: to count from the end",
+    )
+    _add_decoding(cat)
+    cat.add_argument("--json", action="store_true", help="an error is JSON, on standard error")
 
     info = command("info", _info, "say what a blob holds, without a model")
     info.add_argument("input", metavar="IN")
@@ -146,8 +192,41 @@ Parser = argparse.ArgumentParser
 
 def _add_model(parser: Parser) -> None:
     parser.add_argument(
-        "--model", default="embedded", help="embedded, nano, a release or an exported directory"
+        "--model",
+        default="embedded",
+        help="embedded, nano, a release, a directory, a Hub model as gpt2, or owner/name",
     )
+
+
+def _add_limit(parser: Parser, otherwise: str) -> None:
+    parser.add_argument(
+        "--max-seconds", type=float, metavar="S", help=f"by an estimate as it goes: {otherwise}"
+    )
+
+
+def _add_device(parser: Parser) -> None:
+    parser.add_argument(
+        "--dtype", choices=DTYPES, help="a Hub model's; default float32, or what the blob says"
+    )
+    parser.add_argument("--device", help="a Hub model's: cpu, cuda or auto; default cpu")
+
+
+def _model(options: argparse.Namespace) -> str | LanguageModel | None:
+    """What the codec is to load by itself, or a model with a dtype or device of its own."""
+    if not options.dtype and not options.device:
+        name: str | None = options.model
+        return name
+    if options.model is None:
+        raise ValueError("--dtype and --device need --model")
+    return load_model(options.model, dtype=options.dtype, device=options.device)
+
+
+def _add_decoding(parser: Parser) -> None:
+    parser.add_argument(
+        "--model", help="a directory, if the blob names no model; a Hub model, to download it"
+    )
+    _add_device(parser)
+    _add_limit(parser, "refuse what would take longer")
 
 
 def _add_prior(parser: Parser) -> None:
@@ -232,34 +311,49 @@ def _add_output(parser: Parser, default: str) -> None:
 
 
 def _compress(options: argparse.Namespace) -> None:
-    from llmcomp.codec import compressing
+    from llmcomp.codec import Compressed, compressing
+    from llmcomp.stream import BlobCompressor, compressing_stream, needs_whole_text
 
-    target = options.output or ("-" if options.input == "-" else options.input + SUFFIX)
-    _refuse_overwriting(target, options)
-    data = _read(options.input)
+    options.target = options.output or ("-" if options.input == "-" else options.input + SUFFIX)
+    _refuse_overwriting(options.target, options)
     usual = Auto().training if options.steer == "auto" else Training()
-    steps = compressing(
-        data,
-        model=options.model,
-        preset=options.preset,
-        steer=parse(options.steer, training=_training(options, usual), prior=_prior(options)),
-        lanes=options.lanes,
-        lane_bytes=options.lane_bytes,
-        verify=not options.no_verify,
-    )
-    with _progress_bar() as report:
-        result = run(steps, report)
-    _write(target, result.blob)
+    choice = parse(options.steer, training=_training(options, usual), prior=_prior(options))
+    whole = needs_whole_text(choice)
+    if whole and options.max_seconds is not None:
+        raise ValueError(f"--steer {options.steer} tries several ways; it takes no --max-seconds")
+    asked = {
+        "model": _model(options),
+        "preset": options.preset,
+        "steer": choice,
+        "lanes": options.lanes,
+        "lane_bytes": options.lane_bytes,
+        "profile": options.profile,
+        "margin": options.margin,
+        "verify": not options.no_verify,
+    }
+    with _source(options.input) as source:
+        total = _size(source)
+        result: Compressed | BlobCompressor
+        with _watching("encode", "verify", open_ended=total is None and not whole) as report:
+            if whole:
+                result = run(compressing(source.read(), **asked), report)
+                _write(options.target, result.blob)
+            else:
+                stream = BlobCompressor(total=total, max_seconds=options.max_seconds, **asked)
+                with _target(options.target) as target:
+                    result = run(compressing_stream(source, target, stream), report)
     bill = result.bill
     if options.json:
-        report_to = sys.stderr if target == "-" else sys.stdout
-        fields = asdict(bill) | {
-            "rate": bill.rate,
-            "bits_per_byte": bill.bits_per_byte,
-            "steering": str(result.steering),
-            "tried": result.tried,
-        }
-        print(json.dumps(fields), file=report_to)
+        _print_json(
+            options,
+            asdict(bill)
+            | {
+                "rate": bill.rate,
+                "bits_per_byte": bill.bits_per_byte,
+                "steering": str(result.steering),
+                "tried": result.tried,
+            },
+        )
         return
     for note in bill.notes:
         print(f"llmcomp: note: {note}", file=sys.stderr)
@@ -274,20 +368,64 @@ def _compress(options: argparse.Namespace) -> None:
 
 
 def _decompress(options: argparse.Namespace) -> None:
-    from llmcomp.codec import decompressing
-
-    target = options.output
-    if not target and options.input == "-":
-        target = "-"
-    if not target:
+    options.target = options.output
+    if not options.target and options.input == "-":
+        options.target = "-"
+    if not options.target:
         if not options.input.endswith(SUFFIX):
             raise ValueError(f"{options.input} does not end in {SUFFIX}; name the output with -o")
-        target = options.input[: -len(SUFFIX)]
-    _refuse_overwriting(target, options)
-    steps = decompressing(_read(options.input), model=options.model)
-    with _progress_bar() as report:
-        result = run(steps, report)
-    _write(target, result.data)
+        options.target = options.input[: -len(SUFFIX)]
+    _refuse_overwriting(options.target, options)
+    plain_bytes = _decode_all(options)
+    if options.json:
+        _print_json(options, {"plain_bytes": plain_bytes, "output": options.target})
+
+
+def _cat(options: argparse.Namespace) -> None:
+    from llmcomp.ranges import SegmentIndex, copying_range
+
+    options.target = "-"
+    if options.range is None:
+        _decode_all(options)
+        return
+    if options.max_seconds is not None:
+        raise ValueError("--range decodes only what it must; it takes no --max-seconds")
+    start, stop = _slice(options.range)
+    with _source(options.input) as source:
+        index = SegmentIndex(
+            source if source.seekable() else io.BytesIO(source.read()), model=_model(options)
+        )
+        with _target("-") as target, _watching("decode") as report:
+            run(copying_range(index, target, start, stop), report)
+
+
+def _decode_all(options: argparse.Namespace) -> int:
+    """Decodes a blob into the target; gives the number of plain bytes."""
+    from llmcomp.ranges import SegmentIndex
+    from llmcomp.stream import BlobDecompressor, decompressing_stream
+
+    with _source(options.input) as source:
+        total = None
+        if source.seekable():  # a cut file is then found out before a model is loaded
+            start = source.tell()
+            total = SegmentIndex(source).length()
+            source.seek(start)
+        blob = BlobDecompressor(model=_model(options), total=total)
+        with (
+            _target(options.target) as target,
+            _watching("decode", open_ended=total is None) as report,
+        ):
+            job = decompressing_stream(source, target, blob, max_seconds=options.max_seconds)
+            return run(job, report)
+
+
+def _slice(text: str) -> tuple[int | None, int | None]:
+    """Reads ``A:B``, either of which may be left out or count from the end."""
+    try:
+        start, stop = (int(part) if part else None for part in text.split(":"))
+    except ValueError:
+        raise ValueError(f"range {text!r}; wanted A:B, as 0:100, 500: or -20:") from None
+    return start, stop
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -295,10 +433,10 @@ def _info(options: argparse.Namespace) -> None:
 
     info = get_info(_read(options.input))
     if options.json:
-        print(json.dumps(asdict(info)))
+        _print_json(options, asdict(info))
         return
     rate = info.total_bytes / info.plain_bytes if info.plain_bytes else 0.0
-    print(f"format      version {info.version}, profile {info.profile}")
+    print(f"format      version {info.version}, profile {info.profile}: {info.numerics}")
     print(f"model       {info.model}, fingerprint {info.fingerprint}")
     print(f"schedule    window {info.schedule.window}, overlap {info.schedule.overlap}")
     print(f"steering    {info.steering}, {info.steering_bytes:,} bytes")
@@ -359,10 +497,10 @@ def _steer_sweep(options: argparse.Namespace) -> None:
     else:
         soft = _trained(model, data, options)
     job = steering.compare(data, model, steering.sweep_ways(soft, names, levels))
-    with _progress_bar() as report:
+    with _watching("encode", "verify") as report:
 
         def report_progress(step: Progress | steering.Row) -> None:
-            if report is not None and isinstance(step, Progress):
+            if isinstance(step, Progress):
                 report(step)
 
         rows = run(job, report_progress)
@@ -422,7 +560,26 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def _read(name: str) -> bytes:
-    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    with _source(name) as source:
+        return source.read()
+
+
+@contextlib.contextmanager
+def _source(name: str) -> Iterator[BinaryIO]:
+    """Opens what a command reads."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with Path(name).open("rb") as file:
+        yield file
+
+
+def _size(source: BinaryIO) -> int | None:
+    """Tells how many bytes a file has left to read; None for a pipe or a device."""
+    if not source.seekable():
+        return None
+    status = os.fstat(source.fileno())
+    return status.st_size - source.tell() if stat.S_ISREG(status.st_mode) else None
 
 
 def _refuse_overwriting(target: str, options: argparse.Namespace) -> None:
@@ -431,19 +588,30 @@ def _refuse_overwriting(target: str, options: argparse.Namespace) -> None:
 
 
 def _write(name: str, data: bytes) -> None:
-    """Writes a whole file or nothing: under a temporary name first, then renamed."""
+    """Writes a whole file or nothing."""
+    with _target(name) as target:
+        target.write(data)
+
+
+@contextlib.contextmanager
+def _target(name: str) -> Iterator[BinaryIO]:
+    """Opens what a command writes; a file is whole or absent.
+
+    It is written under a temporary name and renamed when all of it is on the disk.
+    """
     if name == "-":
-        sys.stdout.buffer.write(data)
+        yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     target = Path(name).resolve()
     if target.exists() and not target.is_file():  # a device or a pipe cannot be renamed onto
-        target.write_bytes(data)
+        with target.open("wb") as file:
+            yield file
         return
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(target.stat().st_mode if target.exists() else _new_file_mode())
@@ -461,22 +629,45 @@ def _new_file_mode() -> int:
 
 
 @contextlib.contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    started: dict[str, float] = {}
+def _watching(*stages: Stage, open_ended: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Tells people how a job goes: once how long it will take, and a bar on a terminal.
 
-    def draw(progress: Progress) -> None:
-        begun = started.setdefault(progress.stage, time.monotonic())
-        spent = time.monotonic() - begun
-        part = progress.done / progress.total if progress.total else 1.0
-        left = f", {spent / part - spent:4.0f} s left" if part > 0.02 else ""
-        bar = ("#" * int(30 * part)).ljust(30, ".")
-        print(f"\r{progress.stage:<7}[{bar}] {100 * part:3.0f} %{left}   ", end="", file=sys.stderr)
+    Args:
+        stages: what it goes through, in order.
+        open_ended: whether nobody knows how many bytes there are.
+    """
+    pace, bar = Pace(stages), sys.stderr.isatty()
+    announced, drawn = open_ended, 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal announced, drawn
+        pace.note(progress)
+        left = pace.left()
+        if left is not None and not announced:
+            announced = True
+            if left > _LONG_SECONDS:
+                clear = _CLEAR if bar else ""
+                print(f"{clear}llmcomp: about {in_words(left)}", file=sys.stderr)
+        if bar and pace.elapsed - drawn > _REDRAW_SECONDS:
+            drawn = pace.elapsed
+            line = _progress_line(progress, pace, open_ended=open_ended)
+            print(f"{_CLEAR}{line}", end="", file=sys.stderr, flush=True)
 
     try:
-        yield draw
+        yield report
     finally:
-        print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
+        if bar:
+            print(_CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def _progress_line(progress: Progress, pace: Pace, *, open_ended: bool) -> str:
+    """One line: what is done of what, how fast, and how long it will go on."""
+    rate = pace.rate(progress.stage)
+    speed = "" if rate is None else f"  {rate / 1000:.1f} kB/s"
+    if open_ended:
+        return f"{progress.stage:<7}{progress.done:,} bytes{speed}"
+    part = min(1.0, progress.done / progress.total) if progress.total else 1.0
+    left = pace.left()
+    ending = "" if left is None else f", {in_words(left)} left"
+    filled = ("#" * int(30 * part)).ljust(30, ".")
+    return f"{progress.stage:<7}[{filled}] {100 * part:3.0f} %{speed}{ending}"

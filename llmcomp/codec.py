@@ -15,9 +15,11 @@ import math
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmcomp.agreement import EXACT, MARGINS, Agreement, Rulers, margin_exponent
 from llmcomp.bill import Bill
+from llmcomp.blocks import cut_blocks, join_alike, worth
 from llmcomp.container import (
     FIXED,
     MAX_LANES,
@@ -51,6 +53,9 @@ from llmcomp.steering.kinds import steer as steer_model
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Steps, relay, run, share
 from llmcomp.tracing import Trace
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 METHODS = ("lm", "xz", "stored")
 
@@ -239,14 +244,14 @@ def compressing(
         ValueError: if an option has no such value.
         ModelError: if the model is not here, or a soft prompt was made for another one.
     """
-    plain = _as_bytes(data)
-    plan = _Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
+    plain = as_bytes(data)
+    plan = Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
     choice = parse(steer)
     loaded = load_model(model) if isinstance(model, str) else model
-    plan = replace(plan, numerics=_numerics(loaded, profile, margin))
+    plan = replace(plan, numerics=numerics_for(loaded, profile, margin))
     if trace and plan.numerics.profile is not Profile.FIXED:
         raise ValueError("only what profile fixed does is recorded; leave trace out")
-    return _compressing(plain, loaded, plan, choice)
+    return compressing_as_planned(plain, loaded, plan, choice)
 
 
 def decompressing(
@@ -278,7 +283,7 @@ def decompressing(
         ModelError: if the model it names is not here.
         MismatchError: if the decoded bytes fail their checksum.
     """
-    parsed = unpack(_as_bytes(blob))
+    parsed = unpack(as_bytes(blob))
     if max_bytes is not None and parsed.plain_length > max_bytes:
         raise FormatError(
             f"the blob decodes to {parsed.plain_length:,} bytes; at most {max_bytes:,} are allowed "
@@ -293,6 +298,7 @@ def get_info(blob: bytes) -> BlobInfo:
     Raises:
         LLMCompError: as `decompressing` does for a blob that is not whole.
     """
+    blob = as_bytes(blob)
     parsed = unpack(blob)
     header = parsed.header
     return BlobInfo(
@@ -329,7 +335,7 @@ def asks_the_model(data: bytes, methods: Sequence[str] = METHODS) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """The options of a compression, checked."""
 
     preset: Preset
@@ -350,7 +356,12 @@ class _Plan:
         verify: bool,
         methods: Sequence[str],
         trace: bool,
-    ) -> _Plan:
+    ) -> Plan:
+        """Checks the options of `compressing`, for an input of ``n_bytes`` bytes.
+
+        Raises:
+            ValueError: if one has no such value.
+        """
         if preset not in PRESETS:
             raise ValueError(f"preset {preset!r}; wanted one of {', '.join(PRESETS)}")
         if not methods or any(method not in METHODS for method in methods):
@@ -391,10 +402,23 @@ class _Plan:
         return [tokens[part] for part in cut_evenly(len(tokens), n_lanes)]
 
 
-def _compressing(
-    data: bytes, model: LanguageModel, plan: _Plan, choice: Choice
+def compressing_as_planned(
+    data: bytes, model: LanguageModel, plan: Plan, choice: Choice
 ) -> Steps[Compressed]:
-    """Tries every way of steering that was asked for and keeps the smallest blob."""
+    """Tries every way of steering that was asked for and keeps the smallest blob.
+
+    Args:
+        data: the whole input.
+        model: the language model.
+        plan: the options, checked for this input.
+        choice: what stands in front of every window.
+
+    Yields:
+        `Progress`, in bytes.
+
+    Raises:
+        ModelError: as `compressing` does.
+    """
     ways: list[Steering] = [NoSteering()]
     if choice != NoSteering() and asks_the_model(data, plan.methods):
         ways = yield from candidates(choice, model, data)
@@ -419,16 +443,16 @@ def _compressing(
 
 
 def _steered(
-    data: bytes, model: LanguageModel, plan: _Plan, steering: Steering
+    data: bytes, model: LanguageModel, plan: Plan, steering: Steering
 ) -> Steps[Compressed]:
     """Compresses with one way of steering, as its record says it, or without if that is smaller."""
-    steered = steer_model(model, through_record(steering, model))
-    header = plan.header(model, steering)
-    schedule = header.schedule.fitted(steered.context_length)
-    kept = []
+    encoder = SegmentEncoder(model, steering, plan)
+    header = encoder.header
+    kept: list[Kept] = []
     for start in range(0, max(1, len(data)), SEGMENT_BYTES):
         plain = data[start : start + SEGMENT_BYTES]
-        kept.append((yield from _segment(plain, start, len(data), steered, schedule, plan)))
+        alone = len(plain) == len(data)
+        kept += yield from encoder.keep(plain, start, len(data), alone=alone)
     first_trace = kept[0].trace
     notes = [k.note for k in kept if k.note]
     margin = plan.numerics.margin - _WIDER
@@ -450,12 +474,80 @@ def _steered(
     segments = [k.segment for k in kept]
     blob = pack(header, segments)
     unpack(blob)  # what this release writes it also reads
-    bill = Bill(raw_bytes=len(data), notes=notes)
-    for k in kept:
-        if k.coded is not None:
-            k.coded.bill(bill)
-    _finish_bill(bill, header, steering, segments, blob)
+    bill = _bill(header, steering, kept, blob)
+    bill.notes = notes
     return Compressed(blob, bill, first_trace, steering)
+
+
+class SegmentEncoder:
+    """Turns plain bytes into segments of one blob, window by window.
+
+    Args:
+        model: the language model.
+        steering: what stands in front of every window, used as its record says it.
+        plan: the options.
+
+    Attributes:
+        header: of the blob.
+        steering: as given.
+    """
+
+    def __init__(self, model: LanguageModel, steering: Steering, plan: Plan) -> None:
+        self.header = plan.header(model, steering)
+        self.steering = steering
+        self._model = steer_model(model, through_record(steering, model))
+        self._schedule = self.header.schedule.fitted(self._model.context_length)
+        self._plan = plan
+
+    def keep(self, plain: bytes, start: int, total: int, *, alone: bool) -> Steps[list[Kept]]:
+        """Keeps at most a segment's worth of bytes, as few as may be.
+
+        Args:
+            plain: bytes[at most `SEGMENT_BYTES`].
+            start: where they lie in the input.
+            total: bytes in all, as far as is known; for progress only.
+            alone: whether these are all of the input; then they are tried with the model as long
+                as xz shrinks them.
+        """
+        parts = self._parts(plain, alone=alone)
+        if len(parts) == 1 and not parts[0][1]:
+            return self.keep_without_model(plain)
+        if len(parts) == 1:
+            return [(yield from self._segment(plain, start, total))]
+        kept: list[Kept] = []
+        for part, asked in parts:
+            if asked:
+                kept.append((yield from self._segment(part, start, total)))
+            else:
+                kept += self.keep_without_model(part)
+            start += len(part)
+            yield Progress("encode", start, total)
+        whole = self.keep_without_model(plain)
+        return min(kept, whole, key=lambda way: sum(_framed_size(k.segment) for k in way))
+
+    def _segment(self, plain: bytes, start: int, total: int) -> Steps[Kept]:
+        return _segment(plain, start, total, self._model, self._schedule, self._plan)
+
+    def _parts(self, plain: bytes, *, alone: bool) -> list[tuple[bytes, bool]]:
+        """Cuts a window where blocks for the model and others meet; tells which are which."""
+        blocks = cut_blocks(plain)
+        if len(blocks) == 1 or not {"lm", "xz"} <= set(self._plan.methods):
+            return [(plain, True)]
+        if _hopeless(plain, _without_model(plain, ("xz",))):
+            return [(plain, False)]
+        sizes = [len(_xz(block)) for block in blocks]
+        parts = join_alike(blocks, worth(blocks, sizes, self._model, self._schedule))
+        return [(plain, True)] if len(parts) == 1 and alone else parts
+
+    def keep_without_model(self, plain: bytes) -> list[Kept]:
+        """Keeps bytes without asking the model, even if only the model was to be used."""
+        others = _without_model(plain, self._plan.methods) or _without_model(plain, ("xz",))
+        smallest = min(others, key=_framed_size)
+        return [Kept(smallest, None, smallest)]
+
+    def bill(self, kept: Sequence[Kept], blob: bytes) -> Bill:
+        """Bills a blob that is this header and these segments."""
+        return _bill(self.header, self.steering, kept, blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,7 +570,7 @@ class _Coded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """How a segment is kept.
 
     Attributes:
@@ -497,9 +589,9 @@ class _Kept:
     note: str = ""
     misread: bool = False
 
-    def without_model(self) -> _Kept | None:
+    def without_model(self) -> Kept | None:
         """The same segment kept without the model, if that is allowed."""
-        return None if self.other is None else _Kept(self.other, None, self.other)
+        return None if self.other is None else Kept(self.other, None, self.other)
 
 
 def _segment(
@@ -508,18 +600,18 @@ def _segment(
     total: int,
     model: LanguageModel,
     schedule: Schedule,
-    plan: _Plan,
-) -> Steps[_Kept]:
+    plan: Plan,
+) -> Steps[Kept]:
     """Keeps one segment by the method that needs least."""
     others = _without_model(plain, plan.methods)
     other = min(others, key=_framed_size) if others else None
     if "lm" not in plan.methods or not plain or _hopeless(plain, others):
         # an empty input that was forced on the model has no other candidate
         spared = other or _without_model(plain, ("stored",))[0]
-        return _Kept(spared, None, spared)
+        return Kept(spared, None, spared)
     coded = yield from _code(plain, start, total, model, schedule, plan)
     if other is not None and _framed_size(other) < _framed_size(coded.segment):
-        return _Kept(other, None, other, coded.trace)
+        return Kept(other, None, other, coded.trace)
     if plan.verify:
         good = yield from _verified(
             coded.segment, plain, start, total, model, schedule, plan.numerics
@@ -527,8 +619,8 @@ def _segment(
         if not good:
             rest = other or _without_model(plain, ("xz",))[0]
             note = f"the segment at byte {start} did not decode to itself; the model is not used"
-            return _Kept(rest, None, rest, note=note, misread=True)
-    return _Kept(coded.segment, coded, other, coded.trace)
+            return Kept(rest, None, rest, note=note, misread=True)
+    return Kept(coded.segment, coded, other, coded.trace)
 
 
 def _without_model(plain: bytes, methods: Sequence[str]) -> list[Segment]:
@@ -554,7 +646,7 @@ def _code(
     total: int,
     model: LanguageModel,
     schedule: Schedule,
-    plan: _Plan,
+    plan: Plan,
 ) -> Steps[_Coded]:
     """Codes one segment with the model."""
     lanes = plan.cut(model, plain)
@@ -602,34 +694,94 @@ def _verified(
 def _decompressing(
     parsed: Container, model: str | LanguageModel | None, trace: bool
 ) -> Steps[Decompressed]:
-    total, parts, first_trace = parsed.plain_length, [], None
-    done = 0
-    chosen, schedule = None, parsed.header.schedule
-    numerics = parsed.header.numerics
-    if any(frame.segment.method is Method.LM for frame in parsed.frames):
-        chosen, schedule = model_for(parsed.header, model)
+    decoder = SegmentDecoder(parsed.header, model)
+    parts: list[bytes] = []
+    first_trace, done = None, 0
     for index, frame in enumerate(parsed.frames):
-        segment = frame.segment
-        if chosen is not None and segment.method is Method.LM:
-            decoding = _decode_lm(segment, chosen, schedule, numerics)
+        decoding = decoder.decode(frame.segment, index, done, parsed.plain_length)
+        plain, tokens = yield from decoding
+        if trace and index == 0 and tokens and parsed.header.numerics.profile is Profile.FIXED:
+            first_trace = decoder.trace(frame.segment, tokens)
+        parts.append(plain)
+        done += len(plain)
+    return Decompressed(b"".join(parts), first_trace)
+
+
+class SegmentDecoder:
+    """Decodes segments of one blob; its model is loaded when the first of them needs one.
+
+    Args:
+        header: the blob's.
+        model: as in `decompressing`.
+    """
+
+    def __init__(self, header: Header, model: str | LanguageModel | None) -> None:
+        self._header = header
+        self._model = model
+        self._loaded: tuple[LanguageModel, Schedule, Numerics] | None = None
+
+    def decode(
+        self, segment: Segment, index: int, done: int, total: int
+    ) -> Steps[tuple[bytes, list[Tokens]]]:
+        """Decodes a segment and checks its plain bytes.
+
+        Args:
+            segment: one whose stored checksum holds.
+            index: its place, from 0.
+            done: plain bytes before it.
+            total: plain bytes in all.
+
+        Returns:
+            The plain bytes, and each lane's token ids if a model coded them.
+
+        Raises:
+            LLMCompError: as `decompressing` does.
+        """
+        tokens: list[Tokens] = []
+        if segment.method is Method.LM:
+            decoding = _decode_lm(segment, *self._for_lm())
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             plain = b"".join(pieces)
-            if trace and index == 0 and numerics.profile is Profile.FIXED:
-                first_trace = Trace(
-                    [
-                        record(chosen, ids, lane.payload, schedule)
-                        for ids, lane in zip(tokens, segment.lanes, strict=True)
-                    ],
-                    chosen.tokenizer.token_bytes,
-                    chosen.name,
-                )
         else:
             plain = _plain_without_model(segment, index)
         _check_plain(segment, plain, index)
-        parts.append(plain)
-        done += len(plain)
-        yield Progress("decode", done, total)
-    return Decompressed(b"".join(parts), first_trace)
+        yield Progress("decode", done + len(plain), total)
+        return plain, tokens
+
+    def decode_lanes(self, segment: Segment, lanes: slice) -> Steps[bytes]:
+        """Decodes neighbouring lanes of a segment that a model coded, and no others.
+
+        Lanes are coded alone, so these are the bytes that decoding them all would give; but the
+        segment's plain checksum covers them all and so is not checked.
+
+        Raises:
+            LLMCompError: as `decompressing` does.
+        """
+        part = replace(segment, lanes=segment.lanes[lanes])
+        if self._header.numerics.profile is Profile.REPLAY:  # only all of them step as they did
+            pieces, _ = yield from relay(
+                _decode_lm(segment, *self._for_lm()), "decode", 0, segment.plain_length
+            )
+            return b"".join(pieces[lanes])
+        decoding = _decode_lm(part, *self._for_lm())
+        pieces, _ = yield from relay(decoding, "decode", 0, part.plain_length)
+        if [len(piece) for piece in pieces] != [lane.plain_length for lane in part.lanes]:
+            raise MismatchError("a lane decodes to another length: this machine's model differs")
+        return b"".join(pieces)
+
+    def trace(self, segment: Segment, tokens: Sequence[Tokens]) -> Trace:
+        """Records what the coder did in a segment whose tokens are decoded."""
+        model, schedule, _ = self._for_lm()
+        lanes = [
+            record(model, ids, lane.payload, schedule)
+            for ids, lane in zip(tokens, segment.lanes, strict=True)
+        ]
+        return Trace(lanes, model.tokenizer.token_bytes, model.name)
+
+    def _for_lm(self) -> tuple[LanguageModel, Schedule, Numerics]:
+        if self._loaded is None:
+            self._loaded = (*model_for(self._header, self._model), self._header.numerics)
+        return self._loaded
 
 
 def _check_plain(segment: Segment, plain: bytes, index: int) -> None:
@@ -663,7 +815,7 @@ def _plain_without_model(segment: Segment, index: int) -> bytes:
         raise DamagedError(f"segment {index}: its xz data are damaged ({error})") from None
 
 
-def _as_bytes(data: bytes) -> bytes:
+def as_bytes(data: ReadableBuffer) -> bytes:
     """Takes any buffer, as `lzma` does; a str is a TypeError."""
     try:
         return bytes(memoryview(data))
@@ -690,12 +842,13 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
         ModelError: if it is not here, or another.
         FormatError: if the steering record or the schedule does not fit it.
     """
+    dtype = None if header.numerics.profile is Profile.FIXED else header.numerics.dtype
     if isinstance(model, str):
-        chosen = load_model(model)
+        chosen = load_model(model, dtype=dtype)
     elif model is not None:
         chosen = model
     elif header.model == NAMED_MODEL:
-        chosen = load_model(header.name)
+        chosen = load_model(header.name, dtype=dtype, download=False)
     else:
         chosen = model_by_number(header.model)
     named = header.name or MODELS.get(header.model, str(header.model))
@@ -718,7 +871,7 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
     return steered, header.schedule.fitted(steered.context_length)
 
 
-def _numerics(model: LanguageModel, profile: str | None, margin: float | None) -> Numerics:
+def numerics_for(model: LanguageModel, profile: str | None, margin: float | None) -> Numerics:
     """Settles how a decoder will come to agree.
 
     Raises:
@@ -764,6 +917,19 @@ def _describe(numerics: Numerics) -> str:
 def agreement_of(numerics: Numerics) -> Agreement:
     """Gives the way both sides come to the same probabilities."""
     return Rulers(numerics.margin) if numerics.profile is Profile.TOLERANT else EXACT
+
+
+def _bill(header: Header, steering: Steering, kept: Sequence[Kept], blob: bytes) -> Bill:
+    """Bills a whole blob."""
+    bill = Bill(
+        raw_bytes=sum(k.segment.plain_length for k in kept),
+        notes=[k.note for k in kept if k.note],
+    )
+    for k in kept:
+        if k.coded is not None:
+            k.coded.bill(bill)
+    _finish_bill(bill, header, steering, [k.segment for k in kept], blob)
+    return bill
 
 
 def _finish_bill(

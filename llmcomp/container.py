@@ -68,7 +68,11 @@ MIN_WINDOW, MAX_WINDOW = 16, 1 << 20
 MAX_RECORD = 1 << 20
 NEWEST_STEERING = 3
 
+MAX_STREAMED = 64 * SEGMENT_BYTES
+"""Most stored bytes of a segment that are held at a time; no token costs 64 bytes."""
+
 _LAST, _LANES = 4, 8
+_LONGEST_HEAD = 1 + 2 + MAX_LANES * (3 + 5) + 4 + 10  # with room to see a varint run over
 CRC_BYTES = 4
 
 
@@ -206,6 +210,35 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What stands in front of a segment's payload.
+
+    Attributes:
+        method: how the segment is kept.
+        lengths: plain and payload bytes of each lane.
+        plain_crc: CRC-32 of the plain bytes.
+        last: whether the blob ends with this segment.
+        size: the head's own bytes.
+    """
+
+    method: Method
+    lengths: Sequence[tuple[int, int]]
+    plain_crc: int
+    last: bool
+    size: int
+
+    @property
+    def plain_length(self) -> int:
+        """Bytes the segment decodes to."""
+        return sum(plain for plain, _ in self.lengths)
+
+    @property
+    def rest(self) -> int:
+        """Bytes from the payload on: the payload and the stored checksum."""
+        return sum(payload for _, payload in self.lengths) + CRC_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Where a parsed segment lies in the blob: ``[start, payload)`` is its head."""
 
@@ -238,12 +271,8 @@ def pack(header: Header, segments: Sequence[Segment]) -> bytes:
     return packed + b"".join(parts)
 
 
-def unpack(blob: bytes, *, check: bool = True) -> Container:
-    """Parses a blob and checks what is stored.
-
-    Args:
-        blob: a whole .llmc blob.
-        check: compare the stored checksums; only a rehearsal of damage says no.
+def unpack(blob: bytes) -> Container:
+    """Parses a whole blob and checks what is stored.
 
     Raises:
         FormatError: if the bytes are not a .llmc blob or contradict the format.
@@ -251,27 +280,142 @@ def unpack(blob: bytes, *, check: bool = True) -> Container:
         DamagedError: if the blob is cut, continued, or a stored checksum fails.
     """
     reader = Reader(blob)
-    header = _read_header(reader)
+    header = read_header(reader)
     packed, last = blob[: reader.at], False
     frames: list[Frame] = []
     while not last:
         start = reader.at
-        segment, payload, last = _read_segment(reader)
-        if segment.plain_length == 0 and (frames or not last):
-            raise FormatError(f"segment {len(frames)} is empty; only an empty blob has one such")
-        body = blob[start : reader.at]
-        if reader.take(CRC_BYTES) != _stored_crc(packed, len(frames), body) and check:
-            raise DamagedError(
-                f"segment {len(frames)} is damaged: its stored CRC-32 fails; "
-                "get the file again from its source"
-            )
-        frames.append(Frame(segment, start, payload, reader.at))
+        head = _read_head(reader, len(frames))
+        reader.take(head.rest)
+        framed = blob[start : reader.at]
+        segment = open_segment(packed, len(frames), head, framed)
+        frames.append(Frame(segment, start, start + head.size, reader.at))
+        last = head.last
     if reader.at != len(blob):
-        raise DamagedError(
-            f"{len(blob) - reader.at} bytes follow the end at byte {reader.at}; "
-            "cut them off or get the file again"
-        )
+        raise followed(reader.at)
     return Container(header, frames)
+
+
+def open_segment(header: bytes, index: int, head: Head, framed: bytes) -> Segment:
+    """Cuts a whole framed segment into its lanes.
+
+    Args:
+        header: the blob's packed header.
+        index: the segment's place, from 0.
+        head: its parsed head.
+        framed: the segment from its tag to its stored checksum.
+
+    Raises:
+        DamagedError: if that checksum fails.
+    """
+    end = len(framed) - CRC_BYTES
+    if framed[end:] != _stored_crc(header, index, framed[:end]):
+        raise DamagedError(
+            f"segment {index} is damaged: its stored CRC-32 fails; "
+            "get the file again from its source"
+        )
+    lanes, at = [], head.size
+    for plain, payload in head.lengths:
+        lanes.append(Lane(plain, framed[at : at + payload]))
+        at += payload
+    return Segment(head.method, lanes, head.plain_crc)
+
+
+def cut(end: int, count: int, at: int) -> DamagedError:
+    """Makes the error of a blob that ends where ``count`` bytes from byte ``at`` on are due."""
+    return DamagedError(
+        f"the blob is cut: it ends at byte {end}, but {count} bytes are due from byte {at} on; "
+        "get the file again from its source"
+    )
+
+
+def followed(at: int) -> DamagedError:
+    """Makes the error of a blob that goes on after its end at byte ``at``."""
+    return DamagedError(
+        f"more bytes follow the blob's end at byte {at}; cut them off or get the file again"
+    )
+
+
+class Parser:
+    """Takes a blob in pieces of any size and gives its segments one by one, each one checked.
+
+    Holds no more than the pieces that no finished segment has used.
+
+    Attributes:
+        header: None until it has come whole.
+        ended: whether the last segment was given.
+    """
+
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.ended = False
+        self._packed = b""
+        self._buffer = bytearray()
+        self._at = 0  # of the buffer in the blob
+        self._index = 0
+        self._head: Head | None = None
+        self._due = 1
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next piece."""
+        self._buffer += data
+
+    @property
+    def starved(self) -> bool:
+        """Whether the next segment is not there yet as far as is known."""
+        return not self.ended and len(self._buffer) < self._due
+
+    @property
+    def unused(self) -> bytes:
+        """What came after the last segment, once that was given."""
+        return bytes(self._buffer) if self.ended else b""
+
+    def next_segment(self) -> Segment | None:
+        """Gives the next segment; None if it has not come whole, or the blob has ended.
+
+        Raises:
+            LLMCompError: as `unpack` does, but a blob that is not whole yet is no error.
+        """
+        if self.starved or self.ended:
+            return None
+        try:
+            return self._parse(whole=False)
+        except Starved as starved:
+            self._due = starved.due - self._at
+            return None
+
+    def finish(self) -> None:
+        """Says that nothing more comes; call it when `next_segment` has nothing more to give.
+
+        Raises:
+            FormatError: if nothing came at all.
+            DamagedError: if the blob is cut, or bytes follow its end.
+        """
+        if not self.ended:
+            self._parse(whole=True)
+        if self._buffer:
+            raise followed(self._at)
+
+    def _parse(self, *, whole: bool) -> Segment:
+        if self.header is None:
+            reader = Reader(bytes(self._buffer), whole=whole)
+            self.header = read_header(reader)
+            self._packed = self._drop(reader.at)
+        if self._head is None:
+            reader = Reader(bytes(self._buffer[:_LONGEST_HEAD]), self._at, whole=whole)
+            self._head = read_head(reader, self._index)
+        size = self._head.size + self._head.rest
+        Reader(bytes(self._buffer[:size]), self._at, whole=whole).take(size)
+        segment = open_segment(self._packed, self._index, self._head, self._drop(size))
+        self.ended, self._head, self._due = self._head.last, None, 1
+        self._index += 1
+        return segment
+
+    def _drop(self, count: int) -> bytes:
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._at += count
+        return taken
 
 
 def varint(value: int) -> bytes:
@@ -292,6 +436,18 @@ def _stored_crc(header: bytes, index: int, body: bytes) -> bytes:
     return zlib.crc32(header + varint(index) + body).to_bytes(CRC_BYTES, "little")
 
 
+class Starved(Exception):  # noqa: N818 - a request, no error: nobody sees it
+    """More bytes have to come before a part can be parsed.
+
+    Attributes:
+        due: bytes of the blob that are needed at least.
+    """
+
+    def __init__(self, due: int) -> None:
+        super().__init__(due)
+        self.due = due
+
+
 class Reader:
     """Reads from bytes and refuses to run past their end.
 
@@ -299,17 +455,26 @@ class Reader:
         at: bytes taken so far.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, start: int = 0, *, whole: bool = True) -> None:
+        """Reads ``data``, which lie in the blob from byte ``start`` on.
+
+        Args:
+            data: the bytes.
+            start: where they begin.
+            whole: whether the blob ends with them; if not, running out raises `Starved`.
+        """
         self._data = data
+        self._start = start
+        self._whole = whole
         self.at = 0
 
     def take(self, count: int) -> bytes:
         """Takes ``count`` bytes."""
         if count > len(self._data) - self.at:
-            raise DamagedError(
-                f"the blob is cut: it ends at byte {len(self._data)}, but {count} bytes are due "
-                f"from byte {self.at} on; get the file again from its source"
-            )
+            at = self._start + self.at
+            if not self._whole:
+                raise Starved(at + count)
+            raise cut(self._start + len(self._data), count, at)
         self.at += count
         return self._data[self.at - count : self.at]
 
@@ -334,7 +499,12 @@ class Reader:
         return value
 
 
-def _read_header(reader: Reader) -> Header:
+def read_header(reader: Reader) -> Header:
+    """Reads a blob's header.
+
+    Raises:
+        LLMCompError: as `unpack` does.
+    """
     magic = reader.take(min(len(MAGIC), len(reader._data)))
     if magic != MAGIC[: len(magic)] or not magic:
         raise FormatError(f"not a .llmc blob: it begins with {magic!r}, wanted {MAGIC!r}")
@@ -420,12 +590,27 @@ def _read_schedule(reader: Reader, number: int) -> Schedule:
     return Schedule(window, overlap)
 
 
-def _read_segment(reader: Reader) -> tuple[Segment, int, bool]:
-    """Reads up to the stored checksum: segment, where its payload begins, whether it is last."""
-    tag = reader.byte()
+def read_head(reader: Reader, index: int) -> Head:
+    """Reads the head of the segment at ``index``, from 0, up to its payload.
+
+    Raises:
+        LLMCompError: as `unpack` does; also if the payload is longer than any encoder makes it,
+            so that memory stays bounded where a blob is read piece by piece.
+    """
+    head = _read_head(reader, index)
+    if head.rest > MAX_STREAMED:
+        raise FormatError(
+            f"segment {index} claims {head.rest:,} stored bytes; at most {MAX_STREAMED:,} are "
+            "read at a time"
+        )
+    return head
+
+
+def _read_head(reader: Reader, index: int) -> Head:
+    start, tag = reader.at, reader.byte()
     if tag >> 4 or tag & 3 == 3:
         raise VersionError(f"segment tag {tag:#04x} is unknown here; update llmcomp")
-    method = Method(tag & 3)
+    method, last = Method(tag & 3), bool(tag & _LAST)
     n_lanes = reader.varint("the number of lanes", MAX_LANES) if tag & _LANES else 1
     if tag & _LANES and (n_lanes < 2 or method is not Method.LM):
         raise FormatError(f"{n_lanes} lanes in a {method.name.lower()} segment")
@@ -439,7 +624,7 @@ def _read_segment(reader: Reader) -> tuple[Segment, int, bool]:
         stored = method is Method.STORED
         payload = plain if stored else reader.varint("a payload length", 1 << 32)
         lengths.append((plain, payload))
+    if room == SEGMENT_BYTES and (index or not last):
+        raise FormatError(f"segment {index} is empty; only an empty blob has one such")
     plain_crc = int.from_bytes(reader.take(CRC_BYTES), "little")
-    start = reader.at
-    lanes = [Lane(plain, reader.take(payload)) for plain, payload in lengths]
-    return Segment(method, lanes, plain_crc), start, bool(tag & _LAST)
+    return Head(method, lengths, plain_crc, last, reader.at - start)

@@ -141,3 +141,114 @@ def test_bench_without_data_says_what_to_do(monkeypatch, capsys):
     monkeypatch.delenv("LLMCOMP_DATA", raising=False)
     assert main(["bench", "--model", TINY]) == 1
     assert "set it to the directory" in capsys.readouterr().err
+
+
+def blob_of(file: Path, *options: str) -> str:
+    assert main(["compress", str(file), "--model", TINY, *options]) == 0
+    return f"{file}.llmc"
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ((), slice(None)),
+        (("--range", "0:5"), slice(0, 5)),
+        (("--range", "700:"), slice(700, None)),
+        (("--range=-9:-2",), slice(-9, -2)),
+        (("--range", ":"), slice(None)),
+        (("--range", "9:3"), slice(0, 0)),
+    ],
+)
+def test_cat_writes_any_range(file, capfdbinary, asked, part):
+    blob = blob_of(file, "--lanes", "5")
+    capfdbinary.readouterr()
+    assert main(["cat", blob, "--model", TINY, *asked]) == 0
+    assert capfdbinary.readouterr().out == TEXT[part]
+
+
+def test_cat_reads_pipes(file):
+    blob = Path(blob_of(file)).read_bytes()
+    for asked, wanted in (([], TEXT), (["--range", "3:8"], TEXT[3:8])):
+        command = [sys.executable, "-m", "llmcomp", "cat", "-", "--model", TINY, *asked]
+        done = subprocess.run(command, input=blob, capture_output=True, check=True)
+        assert done.stdout == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "kind"),
+    [
+        (["info", "README.md", "--json"], 1, "FormatError"),
+        (["compress", "missing.txt", "--json"], 1, "FileNotFoundError"),
+        (["decompress", "README.md", "--json"], 2, "ValueError"),
+        (["decompress", "README.md", "-o", "x", "--json"], 1, "FormatError"),
+    ],
+)
+def test_machines_get_errors_too(words, code, kind, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(words) == code
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["error"], found["code"]) == (kind, code)
+    assert found["message"]
+    assert not err
+
+
+def test_where_standard_output_has_the_data_json_goes_beside_it(file, capfdbinary):
+    blob = blob_of(file)
+    capfdbinary.readouterr()
+    assert main(["decompress", blob, "--model", TINY, "-o", "-", "--json"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert out == TEXT
+    assert json.loads(err) == {"plain_bytes": len(TEXT), "output": "-"}
+    assert main(["cat", str(file), "--json"]) == 1
+    out, err = capfdbinary.readouterr()
+    assert out == b""
+    assert json.loads(err)["error"] == "FormatError"
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_an_interrupt_leaves_nothing_behind(file, command, capsys, monkeypatch):
+    from llmcomp import stream
+
+    source = Path(blob_of(file)) if command == "decompress" else file
+    there = sorted(file.parent.iterdir())
+    capsys.readouterr()
+
+    def interrupted(_source, target, *_arguments, **_options):
+        target.write(b"some of it")
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(stream, f"{command}ing_stream", interrupted)
+    words = [command, str(source), "--model", TINY, "-o", str(file.parent / "out")]
+    assert main(words) == 130
+    assert capsys.readouterr().err == "llmcomp: stopped; no file was written\n"
+    assert sorted(file.parent.iterdir()) == there
+
+
+def test_a_damaged_blob_leaves_no_output(file, capsys):
+    blob = Path(blob_of(file))
+    damaged = bytearray(blob.read_bytes())
+    damaged[40] ^= 1
+    blob.write_bytes(damaged)
+    file.unlink()
+    assert main(["decompress", str(blob), "--model", TINY]) == 1
+    assert [p.name for p in blob.parent.iterdir()] == [blob.name]
+    blob.write_bytes(damaged[:-1])
+    capsys.readouterr()
+    assert main(["decompress", str(blob), "--model", TINY]) == 1
+    assert "the blob is cut" in capsys.readouterr().err
+
+
+def test_a_time_limit_spares_the_model(tmp_path, capsys):
+    path = tmp_path / "long"
+    path.write_bytes(b"".join(b"%d bottles of beer; " % i for i in range(3_000)))
+    blob = blob_of(path, "--max-seconds", "0.001", "--no-verify")
+    assert "kept without it" in capsys.readouterr().err
+    assert main(["info", blob]) == 0
+    assert "xz:" in capsys.readouterr().out
+    for words in (["--steer", "auto"], ["--max-seconds", "0"]):
+        assert main(["compress", str(path), "-fo", "-", "--max-seconds", "1", *words]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["cat", blob, "--range", "a:b", "--model", TINY]) == 2
+    assert "wanted A:B" in capsys.readouterr().err

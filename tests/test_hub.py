@@ -145,7 +145,7 @@ def test_the_model_says_what_it_is(model, checkpoints):
     assert model.directory == checkpoints[model.name] and model.revision is None
     assert model.profiles == ("tolerant", "replay")
     assert len(model.fingerprint) == 32
-    said = model.environment()
+    said = model.environment
     assert said.startswith(f"torch {torch.__version__}, ") and "float64" in said
     assert said.endswith("eager") and "\n" not in said
 
@@ -234,7 +234,7 @@ def test_a_float64_head_serves_float32_layers(checkpoints, models):
     found = parallel(model, rows)
     assert (found != found.astype(np.float32)).any()
     np.testing.assert_allclose(found, parallel(models["llama"], rows), rtol=0, atol=1e-2)
-    assert "float32, head float64" in model.environment()
+    assert "float32, head float64" in model.environment
 
 
 def test_precision_settings_are_left_as_they_were(models):
@@ -420,7 +420,7 @@ def test_what_this_machine_lacks_is_named(checkpoints, monkeypatch):
     path = checkpoints["gpt2"]
     refused("finds no CUDA device", path, device="cuda")
     refused("int8 needs a CUDA device", path, dtype="int8")
-    assert "cpu" in load_hub_model(str(path), device="auto").environment()
+    assert "cpu" in load_hub_model(str(path), device="auto").environment
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import random
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from conftest import ROOT
 from fakes import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +18,12 @@ from test_damage import repaired_mutations
 import llmcomp
 from llmcomp import codec
 from llmcomp.steps import run
+from llmcomp.stream import (
+    BlobCompressor,
+    BlobDecompressor,
+    compressing_stream,
+    decompressing_stream,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +51,41 @@ def test_whole_text_round_trips_at_every_preset(real_text, preset):
     result = run(codec.compressing(real_text, preset=preset, methods=("lm",)))
     assert not result.bill.notes
     assert llmcomp.decompress(result.blob) == real_text
+
+
+def peak_memory(megabytes: int) -> int:
+    """Of a process that streams so much through the tiny model and back, in KiB."""
+    command = [sys.executable, str(ROOT / "tests/memory_of_streams.py"), str(megabytes)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_streams_take_no_more_memory_for_more_bytes():
+    short, long = peak_memory(3), peak_memory(8)
+    assert abs(long - short) <= 0.05 * short
+
+
+@pytest.fixture(scope="module")
+def megabyte() -> bytes:
+    sources = b"\n".join(p.read_bytes() for p in sorted((ROOT / "llmcomp").rglob("*.py")))
+    return (sources * (1_000_000 // len(sources) + 1))[:1_000_000]
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "small"])
+@pytest.mark.parametrize("kind", ["text", "mixed"])
+def test_long_files_round_trip_at_every_preset(tiny, megabyte, preset, kind):
+    """A megabyte of text through the model; three megabytes of text, noise and machine code."""
+    data, methods = megabyte, ("lm",)
+    if kind == "mixed":
+        code = Path(sys.executable).resolve().read_bytes() * 40
+        data = megabyte + random.Random(1).randbytes(1_000_000) + code[:1_000_000]
+        methods = codec.METHODS
+    made, again = io.BytesIO(), io.BytesIO()
+    how = BlobCompressor(model=tiny, preset=preset, methods=methods, verify=False)
+    run(compressing_stream(io.BytesIO(data), made, how))
+    made.seek(0)
+    run(decompressing_stream(made, again, BlobDecompressor(model=tiny)))
+    assert again.getvalue() == data
+    made.seek(0)
+    with llmcomp.open(made, model=tiny) as file:
+        file.seek(len(data) - 30)
+        assert file.read(20) == data[-30:-10]

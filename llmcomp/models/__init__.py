@@ -22,25 +22,35 @@ MODELS = {1: "embedded-1", 2: "nano-1"}
 _NEWEST = {"embedded": "embedded-1", "nano": "nano-1"}
 
 
-def load_model(name: str) -> LanguageModel:
+def load_model(
+    name: str, *, dtype: str | None = None, device: str | None = None, download: bool = True
+) -> LanguageModel:
     """Loads a model, once per process.
-
-    A Hub model computes in float32 on the CPU; `llmcomp.models.hub.load_hub_model` has the choice.
 
     Args:
         name: a registry name (``embedded-1``), a family (``embedded`` is its newest release), the
             path of an exported directory or of a transformers one, a name of a Hub model
             (``gpt2``), or a Hub id (``owner/name``, ``owner/name@revision``).
+        dtype: what a Hub model computes in: ``float32`` by default, ``float64``, ``bfloat16`` or
+            ``int8``.
+        device: where it does: ``cpu`` by default, ``cuda`` or ``auto``.
+        download: fetch a Hub model that is not here yet.
 
     Raises:
         ModelError: if there is no such model here, or it cannot be had.
+        ValueError: if a model of profile ``fixed``, which computes alike everywhere, is given a
+            dtype or device, or there is no such one.
     """
     resolved = resolve(name)
     numbers = {known: number for number, known in MODELS.items()}
+    if resolved not in numbers and _is_stock(resolved):
+        return _load_hub(resolved, dtype or "float32", device or "cpu", download)
+    if device or dtype not in {None, "float64"}:
+        raise ValueError(
+            f"{name} computes the same everywhere; dtype and device are for Hub models"
+        )
     if resolved in numbers:
         return _load(ASSETS / resolved, resolved, numbers[resolved])
-    if _is_stock(resolved):
-        return _load_hub(resolved)
     return _load(Path(resolved), Path(resolved).name, 0)
 
 
@@ -91,7 +101,7 @@ def _load(directory: Path, name: str, number: int) -> LanguageModel:
 
 
 @lru_cache(maxsize=4)
-def _load_hub(source: str) -> LanguageModel:
+def _load_hub(source: str, dtype: str, device: str, download: bool) -> LanguageModel:
     from llmcomp.models.hub import load_hub_model
 
-    return load_hub_model(source, dtype="float32")
+    return load_hub_model(source, dtype=dtype, device=device, download=download)

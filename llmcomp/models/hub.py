@@ -14,9 +14,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HubModel", "HubSession", "load_hub_model"]
 
-Dtype = Literal["float64", "float32", "bfloat16", "int8"]
-Attention = Literal["eager", "sdpa"]
-
 MIN_ROOM = 16  # positions a steering prompt must leave for text
 ESCAPE_NATS = 14.0
 """How far below the likeliest token an escape stands: 21 of them take 2e-5 of the mass."""
@@ -47,6 +44,9 @@ _PREFILL_TOKENS = 4096  # positions of a session's context that are run at a tim
 _PROBE_LENGTH = 12
 _AGREEMENT = {"float64": 1e-9, "float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
 """How far a cached pass may be from a parallel one, relative to the largest logit."""
+
+_SAFETY = 8.0
+"""Two machines may differ by more than two passes on one: other kernels, other devices."""
 
 _ARITHMETIC = (
     "model_type",
@@ -82,7 +82,6 @@ class HubModel:
         directory: where its files lie.
         repository: its Hub id, None for a directory given by hand.
         revision: the commit it was downloaded at, None for a directory given by hand.
-        dtype: ``float64``, ``float32``, ``bfloat16`` or ``int8``.
         tokenizer: a `HubTokenizer`, whose tables lead from compact ids to the model's.
     """
 
@@ -112,20 +111,15 @@ class HubModel:
         self.hidden_size = stock.hidden_size
         self.n_virtual_tokens = 0
         self.dtype = stock.dtype
+        self.source = f"{files.repository}@{files.revision}" if files.repository else ""
+        portable = stock.dtype in {"float64", "float32"}
+        self.profiles: Sequence[str] = ("tolerant", "replay") if portable else ("replay",)
+        self.environment = stock.environment()
         self._stock = stock
         self._prompt: Tensor | None = None
-        self._check_passes()
+        self.margin = self._check_passes()
         self.fingerprint = _digest(self.directory, config, tokenizer)
         self.tree = DecisionTree.build(tokenizer.token_bytes, tokenizer.weights)
-
-    @property
-    def profiles(self) -> tuple[str, ...]:
-        """How blobs of this model can be made to decode, the most portable way first."""
-        return ("tolerant", "replay") if self.dtype in {"float64", "float32"} else ("replay",)
-
-    def environment(self) -> str:
-        """Names in one line all that a replay needs to be the same."""
-        return self._stock.environment()
 
     def embed(self, tokens: Tokens) -> Float64Array:
         """Looks tokens up: int64[T] -> float64[T, hidden_size]."""
@@ -228,8 +222,12 @@ class HubModel:
         escapes = np.repeat(logits.max(axis=1, keepdims=True) - ESCAPE_NATS, n_escapes, axis=1)
         return np.concatenate([logits, escapes], axis=1)
 
-    def _check_passes(self) -> None:
+    def _check_passes(self) -> float:
         """Runs a few tokens in parallel and one by one.
+
+        Returns:
+            The margin: `_SAFETY` times the largest difference of log-odds that these logits
+            allow, a part of `MARGINS`.
 
         Raises:
             ModelError: if the logits differ or are not finite.
@@ -243,12 +241,15 @@ class HubModel:
         if not np.isfinite(whole).all():
             raise ModelError(f"{self.name} gives logits that are not finite; its weights are bad")
         largest = float(np.abs(whole).max())
-        apart = float(np.abs(whole - np.concatenate(steps)).max())
+        difference = whole - np.concatenate(steps)
+        apart = float(np.abs(difference).max())
         if not apart <= _AGREEMENT[self.dtype] * (1.0 + largest):
             raise ModelError(
                 f"{self.name}: a cached pass differs from a parallel one by {apart:.1e} with "
                 f"logits up to {largest:.1e}; such a model could not decode, take another"
             )
+        spread = float((difference.max(axis=1) - difference.min(axis=1)).max())
+        return min(max(_SAFETY * spread, 2.0**-30), 2.0**-4)
 
 
 class HubSession:
@@ -276,11 +277,12 @@ class HubSession:
 def load_hub_model(
     source: str,
     *,
-    dtype: Dtype = "float64",
+    dtype: str = "float64",
     device: str = "cpu",
-    attention: Attention = "eager",
-    head: Literal["float64", "float32"] | None = None,
+    attention: str = "eager",
+    head: str | None = None,
     revision: str | None = None,
+    download: bool = True,
     report: Report | None = None,
 ) -> HubModel:
     """Loads a model, downloading it if need be.
@@ -296,6 +298,7 @@ def load_hub_model(
             of two passes down by a third but not the largest (1.7e-5 on the embedded model), and
             took 40 % more time.
         revision: commit, branch or tag of a Hub id.
+        download: fetch what is not on this machine yet.
         report: takes lines about a download's progress; without it bars are drawn.
 
     Raises:
@@ -311,7 +314,7 @@ def load_hub_model(
     ):
         if value not in known:
             raise ValueError(f"{value!r} is unknown; wanted one of {', '.join(known)}")
-    files = Source.find(source, revision).fetch(report)
+    files = Source.find(source, revision).fetch(report, download=download)
     from llmcomp.models.stock import StockModel, best_device, read_config
 
     config = read_config(files.directory)

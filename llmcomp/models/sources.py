@@ -110,18 +110,19 @@ class Source:
             revision = after or revision
         return cls(text, repository, revision)
 
-    def fetch(self, report: Report | None = None) -> Checkout:
+    def fetch(self, report: Report | None = None, *, download: bool = True) -> Checkout:
         """Downloads what is not here yet; without the network, what was downloaded before serves.
 
         Args:
             report: takes lines about progress; without it bars are drawn on standard error.
+            download: ask the Hub at all.
 
         Raises:
             ModelError: if the model cannot be had, saying what to do.
         """
         if self.repository is None:
             return Checkout(self.name, Path(self.directory or "."))
-        directory = Path(_download(self.repository, self.revision, report))
+        directory = Path(_download(self.repository, self.revision, report, download))
         # the cache keeps each commit's files in a folder of that name
         commit = directory.name if _COMMIT.fullmatch(directory.name) else self.revision
         return Checkout(self.name, directory, self.repository, commit)
@@ -150,11 +151,12 @@ def weight_files(directory: Path) -> list[Path]:
     )
 
 
-def _download(repository: str, revision: str | None, report: Report | None) -> str:
+def _download(repository: str, revision: str | None, report: Report | None, download: bool) -> str:
     """Asks the Hub, and says in one line why it did not work."""
     from huggingface_hub import errors, snapshot_download
 
     options: dict[str, Any] = {"tqdm_class": _reporting(report)} if report else {}
+    options["local_files_only"] = not download
     try:
         return snapshot_download(repository, revision=revision, allow_patterns=_FILES, **options)
     except errors.GatedRepoError:
@@ -167,6 +169,11 @@ def _download(repository: str, revision: str | None, report: Report | None) -> s
     except errors.HFValidationError:
         why = "is not a valid Hub id; wanted owner/name"
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
+        if not download:
+            raise ModelError(
+                f"model {repository} is not on this machine, and no blob may make it download "
+                f"one; name it yourself (--model {repository}) to fetch it"
+            ) from None
         why = "is not on this machine, and the Hub cannot be reached; connect (and unset "
         why += "HF_HUB_OFFLINE) once to download it, or give a directory that holds it"
     except Exception as error:  # connections break in as many ways as there are layers
