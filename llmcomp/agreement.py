@@ -123,17 +123,18 @@ _TABLE = """
 """
 _HALF_CELLS = [int(z) for z in _TABLE.split()]
 _N_CELLS = len(_HALF_CELLS) + 1
-_EDGES = np.array(_HALF_CELLS[1::2], np.int64)  # log-odds 0, which ties have, lies inside a cell
+EDGES = np.array(_HALF_CELLS[1::2], np.int64)
+"""Cells' edges above 0 in ``2**-20``; log-odds 0, which ties have, lie inside a cell."""
 
 
 def _probabilities() -> npt.NDArray[np.int32]:
-    """The probability of answer 0 at half cells -512 to 512, int32[1025] in ``2**-24``."""
     above = 1.0 / (1.0 + exp_each(np.array(_HALF_CELLS, np.float64) * -(2.0**-20)))
     upper = np.append(np.rint(above * _ONE).astype(np.int64), _ONE)
     return np.clip(np.append(_ONE - upper[:0:-1], upper), 1, _ONE - 1).astype(np.int32)
 
 
-_PROBABILITIES = _probabilities()
+PROBABILITIES = _probabilities()
+"""The probability of answer 0 at half cells -512 to 512, int32[1025] in ``2**-24``."""
 
 # By margin from 2**-4 to 2**-30; see `Rulers.cells` and `Rulers.block`.
 _CELLS = [119, 95, 75, 60, 47, 38, 30, 24, 19, 15, 12, 9, 7, 6, 5, *[4] * 12]
@@ -266,7 +267,7 @@ class Rulers:
         """
         path = walk(tree, logits, tokens)
         margin = self.margin * _SLACK
-        cells = _cells(path.log_odds - margin) << 16 | _cells(path.log_odds + margin)
+        cells = cells_of(path.log_odds - margin) << 16 | cells_of(path.log_odds + margin)
         return Decisions(cells, path.answers, path.nodes, path.counts, path.ideal_bits)
 
     def settle(self, parts: Sequence[Decisions]) -> Decisions:
@@ -279,7 +280,7 @@ class Rulers:
         counts = found.counts
         starts = np.append((np.cumsum(counts) - counts)[:: self.block], len(found.p0))
         rulers = np.zeros(len(starts) - 1, np.int64)
-        fits = _choose(found.p0, starts, self.cells, MAX_RULERS, rulers, _PROBABILITIES)
+        fits = _choose(found.p0, starts, self.cells, MAX_RULERS, rulers, PROBABILITIES)
         if not fits:
             raise ModelError(
                 f"no ruler fits a block of {self.block} tokens at a margin of 2**-{self.exponent}"
@@ -406,8 +407,8 @@ class _RulerReader:
             alive,
             self.state,
             tokens,
-            _EDGES,
-            _PROBABILITIES,
+            EDGES,
+            PROBABILITIES,
         )
         return tokens
 
@@ -454,10 +455,10 @@ def _log_odds(node, cuts, left, right, leaves, nodes):  # type: ignore[no-untype
     return np.log(before / after)
 
 
-def _cells(log_odds: Float64Array) -> npt.NDArray[np.int32]:
-    """Finds many cells; see `_cell`."""
-    beyond = np.searchsorted(_EDGES, np.abs(log_odds) * (1 << 20), side="right")
-    return (len(_EDGES) + np.where(log_odds >= 0.0, beyond, -beyond)).astype(np.int32)
+def cells_of(log_odds: Float64Array) -> npt.NDArray[np.int32]:
+    """Finds the cells that log-odds float64[K] lie in: int32[K], 0 to 512; 0 lies in 256."""
+    beyond = np.searchsorted(EDGES, np.abs(log_odds) * (1 << 20), side="right")
+    return (len(EDGES) + np.where(log_odds >= 0.0, beyond, -beyond)).astype(np.int32)
 
 
 @njit(cache=True, nogil=True)

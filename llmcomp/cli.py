@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llmcomp.container import DTYPES, Profile
 from llmcomp.errors import LLMCompError
-from llmcomp.models import load_model
+from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace, in_words
 from llmcomp.schedule import PRESETS
@@ -176,6 +176,16 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("-f", "--force", action="store_true", help="overwrite HTML")
     sweep.add_argument("--json", action="store_true")
     _add_training(sweep)
+
+    calibrate = command(
+        "calibrate", _calibrate, "measure how far apart a Hub model's numbers can lie"
+    )
+    calibrate.add_argument("model", metavar="MODEL", help="a Hub model, or a directory of one")
+    calibrate.add_argument("--text", metavar="FILE", help="default: this program's sample texts")
+    calibrate.add_argument("--tokens", type=int, default=2000, help="default: %(default)s")
+    calibrate.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    calibrate.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
+    calibrate.add_argument("--json", action="store_true")
 
     bench = command("bench", _bench, "rates against the classical compressors")
     bench.add_argument("files", metavar="FILE", nargs="*", help="default: the documented corpus")
@@ -550,6 +560,29 @@ def _losses(step: FitStep) -> str:
     if not parts:
         return f"epoch 0/{step.epochs}, bits per byte:"
     return f"epoch {step.epoch:.0f}/{step.epochs}  {'  '.join(parts)}  {step.seconds:.0f} s"
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    from llmcomp.evaluate import calibrate
+
+    if options.tokens < 1:
+        raise ValueError(f"tokens is {options.tokens}; wanted at least 1")
+    samples = sorted((ASSETS / "examples").glob("*.txt"))
+    paths = [Path(options.text)] if options.text else samples
+    data = b"\n".join(path.read_bytes() for path in paths)
+    ways = calibrate.conditions(options.dtype, options.device)
+    print(f"each of {len(ways)} conditions runs in a process of its own", file=sys.stderr)
+    findings = []
+    for finding in calibrate.calibrate(options.model, data, ways, options.tokens):
+        print(f"  {finding.name}: {finding.largest:.2g}", file=sys.stderr)
+        findings.append(finding)
+    exponent = calibrate.recommended(findings)
+    if options.json:
+        found = {"margin": 2.0**-exponent, "findings": [asdict(f) for f in findings]}
+        _print_json(options, found)
+        return
+    print(calibrate.table(findings))
+    print(f"recommended: --profile tolerant --margin {2.0**-exponent:g} (2^-{exponent})")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -76,6 +76,26 @@ def encode(
     """
     decisions: list[list[Decisions]] = [[] for _ in lanes]
     surveys: list[list[Survey]] = [[] for _ in lanes]
+    for lane, targets, logits in scored(model, lanes, schedule):
+        decisions[lane].append(agreement.ask(model.tree, logits, targets))
+        if trace:
+            surveys[lane].append(survey(model.tree, logits, targets))
+        yield len(targets)
+    return [
+        _finish_lane(model, tokens, agreement, parts, views)
+        for tokens, parts, views in zip(lanes, decisions, surveys, strict=True)
+    ]
+
+
+def scored(
+    model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule
+) -> Iterator[tuple[int, Tokens, Float64Array]]:
+    """Scores every lane in parallel, each lane's tokens in order, lanes in any.
+
+    Yields:
+        ``(lane, tokens int64[n], logits float64[n, V])``: the lane's next tokens and what the model
+        said before each.
+    """
     for batch in _batches(lanes, schedule, model.n_virtual_tokens):
         rows = _rows(model, lanes, batch)
         for row, first, logits in model.score(rows):
@@ -83,18 +103,9 @@ def encode(
             # row position i predicts token context_start + i; context and padding are skipped
             skip = max(0, window.start - window.context_start - first)
             stop = min(len(logits), window.stop - window.context_start - first)
-            if skip >= stop:
-                continue
-            at = window.context_start + first
-            targets = lanes[lane][at + skip : at + stop]
-            decisions[lane].append(agreement.ask(model.tree, logits[skip:stop], targets))
-            if trace:
-                surveys[lane].append(survey(model.tree, logits[skip:stop], targets))
-            yield stop - skip
-    return [
-        _finish_lane(model, tokens, agreement, parts, views)
-        for tokens, parts, views in zip(lanes, decisions, surveys, strict=True)
-    ]
+            if skip < stop:
+                at = window.context_start + first
+                yield lane, lanes[lane][at + skip : at + stop], logits[skip:stop]
 
 
 def encode_stepwise(

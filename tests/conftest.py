@@ -34,3 +34,12 @@ def real_text() -> bytes:
     """50 kB of text that people wrote: this project's own README, licence and sources."""
     files = [ROOT / "README.md", ROOT / "LICENSE", *sorted((ROOT / "llmcomp").glob("**/*.py"))]
     return b"\n".join(f.read_bytes() for f in files)[:50_000]
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small random checkpoint of every architecture, with a tokenizer of its habits."""
+    from hub_checkpoints import CONFIGS, write_checkpoint  # torch takes seconds to load
+
+    root = tmp_path_factory.mktemp("hub")
+    return {family: write_checkpoint(root / family, family) for family in CONFIGS}

@@ -152,14 +152,14 @@ def test_the_table_is_what_it_says():
         # half a unit in z is half a unit times the slope in G
         assert abs(mpmath.betainc(third, third, 0.5, p) - whole * j / 512) <= slope * 2.0**-21
         most = (1 << 24) - 1  # no answer is certain
-        assert agreement._PROBABILITIES[512 + j] == min(int(mpmath.nint(p * 2**24)), most)
-    table = agreement._PROBABILITIES.astype(int)
+        assert agreement.PROBABILITIES[512 + j] == min(int(mpmath.nint(p * 2**24)), most)
+    table = agreement.PROBABILITIES.astype(int)
     assert table[512] == 1 << 23 and np.all(np.diff(table) >= 0)
     np.testing.assert_array_equal(table[511:0:-1] + table[513:1024], np.full(511, 1 << 24))
 
 
 def test_bins_are_wider_than_two_margins():
-    edges = np.concatenate([-agreement._EDGES[::-1], agreement._EDGES]) / 2**20
+    edges = np.concatenate([-agreement.EDGES[::-1], agreement.EDGES]) / 2**20
     for exponent in MARGINS:
         coding = Rulers(exponent)
         assert (edges[coding.cells :] - edges[: -coding.cells]).min() > 2.5 * coding.margin

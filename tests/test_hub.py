@@ -35,12 +35,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("hub")
-    return {family: write_checkpoint(root / family, family) for family in FAMILIES}
-
-
-@pytest.fixture(scope="session")
 def models(checkpoints) -> dict[str, HubModel]:
     return {family: load_hub_model(str(path)) for family, path in checkpoints.items()}
 

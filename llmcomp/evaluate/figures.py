@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from llmcomp.evaluate import bench, steering_study
+from llmcomp.evaluate import bench, portability, steering_study
 from llmcomp.models import ASSETS, load_model, resolve
 
 ROOT = ASSETS.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs/steering.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs/steering.md", ROOT / "docs/portability.md")
 
 _BLOCK = re.compile(r"(<!-- figure:([\w-]+) -->\n).*?(<!-- /figure -->)", re.DOTALL)
 
@@ -27,7 +27,9 @@ def measurements() -> Mapping[str, Callable[[], str]]:
     return {
         "model": _model,
         "steering-model": _model,
+        "portability-model": _model,
         **steering_study.measurements(),
+        **portability.measurements(),
         **{
             what: partial(bench.report, [], "embedded", what, as_json=False)
             for what in ("rates", "presets", "speed")

@@ -47,7 +47,6 @@ class LanguageModel(Protocol):
             steps give the same bits in the same ``environment``.
         margin: largest difference of two machines' log-odds, with room to spare.
         dtype: what it computes in, one of `llmcomp.container.DTYPES`.
-        environment: everything that its numbers depend on, in words.
         source: ``owner/model@commit`` if others can get it under that name, else empty.
     """
 
@@ -63,8 +62,11 @@ class LanguageModel(Protocol):
     profiles: Sequence[str]
     margin: float
     dtype: str
-    environment: str
     source: str
+
+    @property
+    def environment(self) -> str:
+        """Everything that its numbers depend on, in words of at most 255 bytes."""
 
     def embed(self, tokens: Tokens) -> Float64Array:
         """Looks tokens up: int64[T] -> float64[T, hidden_size], on the weights' grid."""

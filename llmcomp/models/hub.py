@@ -114,12 +114,16 @@ class HubModel:
         self.source = f"{files.repository}@{files.revision}" if files.repository else ""
         portable = stock.dtype in {"float64", "float32"}
         self.profiles: Sequence[str] = ("tolerant", "replay") if portable else ("replay",)
-        self.environment = stock.environment()
         self._stock = stock
         self._prompt: Tensor | None = None
         self.margin = self._check_passes()
         self.fingerprint = _digest(self.directory, config, tokenizer)
         self.tree = DecisionTree.build(tokenizer.token_bytes, tokenizer.weights)
+
+    @property
+    def environment(self) -> str:
+        """Everything that its numbers depend on, in words; threads may change at any time."""
+        return self._stock.environment()
 
     def embed(self, tokens: Tokens) -> Float64Array:
         """Looks tokens up: int64[T] -> float64[T, hidden_size]."""
