@@ -54,6 +54,7 @@ __all__ = [
     "Path",
     "Reader",
     "Rulers",
+    "UnsettledError",
     "margin_exponent",
     "walk",
 ]
@@ -69,7 +70,7 @@ MAX_RULERS = 1 << 18
 
 _ONE = 1 << PROBABILITY_BITS
 _FLOOR = -64.0  # below the largest logit: no mass is zero, and clipping moves no two sides apart
-_SLACK = 1.0 + 1e-6  # for rounding in masses and log-odds, both below 1e-12
+_SLACK = 1e-12  # for rounding in masses and log-odds
 
 # z(j) in units of 2**-20 with G(z(j)) = j * B / 512 and B = G(infinity) = 2.649958125428175:
 # G(z) is the incomplete beta integral of (t (1 - t))**(-2/3) from 1/2 to p(z). Literal, so that no
@@ -147,6 +148,10 @@ _FAILED = [*[54] * 11, 40, 12, 4, *[1] * 13]
 _FITTED = [*[1] * 15, 2, *[8] * 11]
 
 
+class UnsettledError(ModelError):
+    """No agreement is possible on these logits; the text has to be kept without the model."""
+
+
 class Reader(Protocol):
     """The decoder's side: finds tokens of lanes that step together."""
 
@@ -163,14 +168,14 @@ class Agreement(Protocol):
         """Turns known tokens into decisions: float64[N, V] and int[N].
 
         Raises:
-            ModelError: if the logits cannot be used.
+            UnsettledError: if the logits cannot be used.
         """
 
     def settle(self, parts: Sequence[Decisions]) -> Decisions:
         """Joins a lane's decisions and gives all of them their probabilities.
 
         Raises:
-            ModelError: if that cannot be done.
+            UnsettledError: if that cannot be done.
         """
 
     def reader(self, tree: DecisionTree, lanes: LaneDecoders) -> Reader:
@@ -263,10 +268,10 @@ class Rulers:
         """Turns known tokens into decisions; in place of a probability stand two cells.
 
         Raises:
-            ModelError: if a logit is not finite.
+            UnsettledError: if a logit is not finite.
         """
         path = walk(tree, logits, tokens)
-        margin = self.margin * _SLACK
+        margin = self.margin * (1.0 + 1e-6) + _SLACK
         cells = cells_of(path.log_odds - margin) << 16 | cells_of(path.log_odds + margin)
         return Decisions(cells, path.answers, path.nodes, path.counts, path.ideal_bits)
 
@@ -274,7 +279,7 @@ class Rulers:
         """Chooses each block's ruler; its number stands before the block as decisions of no node.
 
         Raises:
-            ModelError: if no ruler fits a block.
+            UnsettledError: if no ruler fits a block.
         """
         found = _joined(parts)
         counts = found.counts
@@ -282,7 +287,7 @@ class Rulers:
         rulers = np.zeros(len(starts) - 1, np.int64)
         fits = _choose(found.p0, starts, self.cells, MAX_RULERS, rulers, PROBABILITIES)
         if not fits:
-            raise ModelError(
+            raise UnsettledError(
                 f"no ruler fits a block of {self.block} tokens at a margin of 2**-{self.exponent}"
             )
         extra = rulers + 1
@@ -338,7 +343,7 @@ def walk(
         tokens: int[N].
 
     Raises:
-        ModelError: if a logit is not finite.
+        UnsettledError: if a logit is not finite.
     """
     n = len(tokens)
     shape = (n, max(tree.depth, 1))
@@ -358,7 +363,7 @@ def walk(
         ideal,
     )
     if not finite:
-        raise ModelError("the model's logits are not finite; take another dtype")
+        raise UnsettledError("the model's logits are not finite; take another dtype")
     used = np.arange(shape[1]) < counts[:, None]
     return Path(z[used], answers[used], nodes[used], counts, ideal)
 

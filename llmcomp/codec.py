@@ -17,7 +17,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmcomp.agreement import EXACT, MARGINS, Agreement, Rulers, margin_exponent
+from llmcomp.agreement import (
+    EXACT,
+    MARGINS,
+    Agreement,
+    Rulers,
+    UnsettledError,
+    margin_exponent,
+)
 from llmcomp.bill import Bill
 from llmcomp.blocks import cut_blocks, join_alike, worth
 from llmcomp.container import (
@@ -38,7 +45,7 @@ from llmcomp.container import (
 )
 from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
 from llmcomp.lanes import EncodedLane, decode_lanes, encode, encode_stepwise, record
-from llmcomp.models import MODELS, load_model, model_by_number
+from llmcomp.models import MODELS, load_downloaded, load_model, model_by_number
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, SCHEDULES, Preset, Schedule, cut_bytes, cut_evenly
 from llmcomp.steering.choices import Choice, candidates, parse
@@ -609,7 +616,12 @@ def _segment(
         # an empty input that was forced on the model has no other candidate
         spared = other or _without_model(plain, ("stored",))[0]
         return Kept(spared, None, spared)
-    coded = yield from _code(plain, start, total, model, schedule, plan)
+    try:
+        coded = yield from _code(plain, start, total, model, schedule, plan)
+    except UnsettledError as error:
+        spared = other or _without_model(plain, ("xz",))[0]
+        note = f"the segment at byte {start}: {error}; the model is not used"
+        return Kept(spared, None, spared, note=note)
     if other is not None and _framed_size(other) < _framed_size(coded.segment):
         return Kept(other, None, other, coded.trace)
     if plan.verify:
@@ -744,25 +756,27 @@ class SegmentDecoder:
             plain = b"".join(pieces)
         else:
             plain = _plain_without_model(segment, index)
-        _check_plain(segment, plain, index)
+        _check_plain(segment, plain, f"segment {index}")
         yield Progress("decode", done + len(plain), total)
         return plain, tokens
 
     def decode_lanes(self, segment: Segment, lanes: slice) -> Steps[bytes]:
         """Decodes neighbouring lanes of a segment that a model coded, and no others.
 
-        Lanes are coded alone, so these are the bytes that decoding them all would give; but the
-        segment's plain checksum covers them all and so is not checked.
+        Lanes are coded alone, so in profile ``fixed`` these are the bytes that decoding them all
+        would give; but the segment's plain checksum covers them all and so is not checked. In the
+        others all are decoded and checked.
 
         Raises:
             LLMCompError: as `decompressing` does.
         """
-        part = replace(segment, lanes=segment.lanes[lanes])
-        if self._header.numerics.profile is Profile.REPLAY:  # only all of them step as they did
-            pieces, _ = yield from relay(
-                _decode_lm(segment, *self._for_lm()), "decode", 0, segment.plain_length
-            )
+        if self._header.numerics.profile is not Profile.FIXED:
+            # other numbers than the encoder's are possible, and only the checksum finds them out
+            whole = _decode_lm(segment, *self._for_lm())
+            pieces, _ = yield from relay(whole, "decode", 0, segment.plain_length)
+            _check_plain(segment, b"".join(pieces), "the segment")
             return b"".join(pieces[lanes])
+        part = replace(segment, lanes=segment.lanes[lanes])
         decoding = _decode_lm(part, *self._for_lm())
         pieces, _ = yield from relay(decoding, "decode", 0, part.plain_length)
         if [len(piece) for piece in pieces] != [lane.plain_length for lane in part.lanes]:
@@ -784,16 +798,16 @@ class SegmentDecoder:
         return self._loaded
 
 
-def _check_plain(segment: Segment, plain: bytes, index: int) -> None:
+def _check_plain(segment: Segment, plain: bytes, place: str) -> None:
     """Holds decoded bytes against their length and CRC-32."""
     if zlib.crc32(plain) == segment.plain_crc and len(plain) == segment.plain_length:
         return
     if segment.method is Method.LM:
         raise MismatchError(
-            f"segment {index} decodes to other bytes: its plain CRC-32 fails although the blob is "
+            f"{place} decodes to other bytes: its plain CRC-32 fails although the blob is "
             "intact; this machine's model gives other numbers than the one that made it"
         )
-    raise DamagedError(f"segment {index} contradicts itself: its plain CRC-32 or length fails")
+    raise DamagedError(f"{place} contradicts itself: its plain CRC-32 or length fails")
 
 
 def _decode_lm(
@@ -843,14 +857,15 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
         FormatError: if the steering record or the schedule does not fit it.
     """
     dtype = None if header.numerics.profile is Profile.FIXED else header.numerics.dtype
-    if isinstance(model, str):
-        chosen = load_model(model, dtype=dtype)
-    elif model is not None:
-        chosen = model
-    elif header.model == NAMED_MODEL:
-        chosen = load_model(header.name, dtype=dtype, download=False)
-    else:
-        chosen = model_by_number(header.model)
+    try:
+        if model is not None:
+            chosen = load_model(model, dtype=dtype) if isinstance(model, str) else model
+        elif header.model == NAMED_MODEL:
+            chosen = load_downloaded(header.name, dtype)
+        else:
+            chosen = model_by_number(header.model)
+    except ValueError as error:  # the blob's wish, not the caller's mistake
+        raise ModelError(f"the blob was made in {dtype}, but {error}") from None
     named = header.name or MODELS.get(header.model, str(header.model))
     number_fits = chosen.number == header.model or header.model == NAMED_MODEL
     if not number_fits or chosen.fingerprint[:2] != header.fingerprint:

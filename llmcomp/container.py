@@ -11,7 +11,7 @@ segments::
                model                           1 byte; registry number, 0 = a model given by hand,
                                                255 = named
                [length, name]                  1 byte and so many of UTF-8, if model is 255: as
-                                               ``owner/model@commit``
+                                               ``owner/model@commit``, the commit in 40 digits
                fingerprint                     2 bytes; the first of the model's SHA-256
                [margin << 3 | dtype]           1 byte, if profile is not 1; margin 4 to 30 says
                                                2**-margin in profile 2 and is 0 in profile 3;
@@ -45,6 +45,7 @@ Knows nothing of models: it moves bytes in and out of frames.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ NEWEST_STEERING = 3
 
 MAX_STREAMED = 64 * SEGMENT_BYTES
 """Most stored bytes of a segment that are held at a time; no token costs 64 bytes."""
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", re.ASCII)
 
 _LAST, _LANES = 4, 8
 _LONGEST_HEAD = 1 + 2 + MAX_LANES * (3 + 5) + 4 + 10  # with room to see a varint run over
@@ -521,6 +524,8 @@ def read_header(reader: Reader) -> Header:
         raise VersionError(f"profile {profile} is unknown here; update llmcomp")
     model = reader.byte()
     name = _read_short(reader, "the model's name") if model == NAMED_MODEL else ""
+    if name and not _NAME.fullmatch(name):
+        raise FormatError(f"the model's name is {name[:60]!r}; the format wants owner/model@commit")
     fingerprint = reader.take(2)
     numerics = _read_numerics(reader, Profile(profile))
     steering, number = divmod(reader.byte(), 16)

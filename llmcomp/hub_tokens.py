@@ -177,7 +177,11 @@ class HubTokenizer:
     def _tokenise(self, text: str) -> TokenIds | None:
         """Asks the library: compact ids of a text, or None if they do not join to it."""
         asked = text if self._byte_level else text.replace(" ", _SPACE)
-        found = np.array(self._library.encode(asked, add_special_tokens=False).ids, np.int64)
+        try:
+            encoded = self._library.encode(asked, add_special_tokens=False)
+        except Exception:  # the library has no finer class, as for a word that nothing stands for
+            return None
+        found = np.array(encoded.ids, np.int64)
         if len(found) and int(found.max()) >= len(self._compact):
             return None
         ids: TokenIds = self._compact[found]

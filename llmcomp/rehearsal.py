@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from llmcomp.codec import decompressing, model_for
-from llmcomp.container import CRC_BYTES, Container, Frame, Lane, Method, unpack
+from llmcomp.codec import agreement_of, decompressing, model_for
+from llmcomp.container import CRC_BYTES, Container, Frame, Lane, Method, Profile, unpack
 from llmcomp.errors import LLMCompError
 from llmcomp.lanes import decode_lanes, record
 from llmcomp.models.base import LanguageModel
@@ -32,7 +32,7 @@ class Rehearsal:
             same), ``number`` (the number leads to other words) or ``spare`` (these digits did not
             matter).
         verdict: the one line a user would read.
-        trace: the path the damaged number takes, where there is one.
+        trace: the path the damaged number takes, where there is one; only in profile ``fixed``.
     """
 
     outcome: Outcome
@@ -110,14 +110,22 @@ def _follow(
 ) -> Rehearsal:
     """Decodes the lane with and without the flip and compares the paths."""
     chosen, schedule = model_for(intact.header, model)
+    numerics = intact.header.numerics
     true, astray = (
         run(
             decode_lanes(
-                chosen, [Lane(lane.plain_length, payload)], schedule, most_tokens=most_tokens
+                chosen,
+                [Lane(lane.plain_length, payload)],
+                schedule,
+                agreement_of(numerics),
+                most_tokens=most_tokens,
             )
         )[0]
         for payload in (lane.payload, bent)
     )
+    outcome: Outcome = "spare" if np.array_equal(true, astray) else "number"
+    if numerics.profile is not Profile.FIXED:
+        return Rehearsal(outcome, verdict, None)
     path = record(chosen, astray, bent, schedule)
     trace = Trace([path], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
-    return Rehearsal("spare" if np.array_equal(true, astray) else "number", verdict, trace)
+    return Rehearsal(outcome, verdict, trace)

@@ -21,7 +21,7 @@ import llmcomp
 from llmcomp.cli import main
 from llmcomp.codec import get_info
 from llmcomp.container import NAMED_MODEL, pack, unpack
-from llmcomp.errors import ModelError
+from llmcomp.errors import FormatError, ModelError
 from llmcomp.evaluate import calibrate, portability
 from llmcomp.models import load_model
 from llmcomp.models.hub import HubModel, load_hub_model
@@ -148,9 +148,13 @@ def test_a_named_model_is_found_but_never_downloaded(models, monkeypatch):
     with pytest.raises(ModelError, match="no blob may make it download one") as caught:
         llmcomp.decompress(blob)
     assert "--model somebody/fox" in str(caught.value) and "\n" not in str(caught.value)
-    evil = replace(header, name="../../etc/passwd")
-    with pytest.raises(ModelError):
-        llmcomp.decompress(pack(evil, [f.segment for f in unpack(blob).frames]))
+    segments = [frame.segment for frame in unpack(blob).frames]
+    for evil in ("../../etc/passwd", "embedded-1", "/proc/1/root/x", "a/b@main"):
+        with pytest.raises(FormatError, match="wants owner/model@commit"):
+            llmcomp.decompress(pack(replace(header, name=evil), segments))
+    with pytest.raises(ModelError, match="made in float32, but nano computes the same") as caught:
+        llmcomp.decompress(blob, model="nano")
+    assert "\n" not in str(caught.value)
 
 
 def test_dtype_and_device_are_for_hub_models(checkpoints):

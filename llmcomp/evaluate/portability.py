@@ -91,7 +91,7 @@ def table(found: Sequence[Price]) -> str:
     ]
     lines += [
         f"| 2^-{p.exponent} = {2.0**-p.exponent:.1e} | {p.rulers:.3%} | {p.agreement:.3%} "
-        f"| {p.flags:.3%} |"
+        f"| {round(p.flags, 5) + 0.0:.3%} |"
         for p in found
     ]
     return "\n".join(lines)

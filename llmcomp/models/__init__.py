@@ -12,7 +12,7 @@ from llmcomp.models.sources import HUB_MODELS, is_hub_id
 if TYPE_CHECKING:
     from llmcomp.models.base import LanguageModel
 
-__all__ = ["HUB_MODELS", "MODELS", "load_model", "model_by_number", "resolve"]
+__all__ = ["HUB_MODELS", "MODELS", "load_downloaded", "load_model", "model_by_number", "resolve"]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -22,9 +22,7 @@ MODELS = {1: "embedded-1", 2: "nano-1"}
 _NEWEST = {"embedded": "embedded-1", "nano": "nano-1"}
 
 
-def load_model(
-    name: str, *, dtype: str | None = None, device: str | None = None, download: bool = True
-) -> LanguageModel:
+def load_model(name: str, *, dtype: str | None = None, device: str | None = None) -> LanguageModel:
     """Loads a model, once per process.
 
     Args:
@@ -34,7 +32,6 @@ def load_model(
         dtype: what a Hub model computes in: ``float32`` by default, ``float64``, ``bfloat16`` or
             ``int8``.
         device: where it does: ``cpu`` by default, ``cuda`` or ``auto``.
-        download: fetch a Hub model that is not here yet.
 
     Raises:
         ModelError: if there is no such model here, or it cannot be had.
@@ -44,7 +41,7 @@ def load_model(
     resolved = resolve(name)
     numbers = {known: number for number, known in MODELS.items()}
     if resolved not in numbers and _is_stock(resolved):
-        return _load_hub(resolved, dtype or "float32", device or "cpu", download)
+        return _load_hub(resolved, dtype or "float32", device or "cpu", download=True)
     if device or dtype not in {None, "float64"}:
         raise ValueError(
             f"{name} computes the same everywhere; dtype and device are for Hub models"
@@ -52,6 +49,15 @@ def load_model(
     if resolved in numbers:
         return _load(ASSETS / resolved, resolved, numbers[resolved])
     return _load(Path(resolved), Path(resolved).name, 0)
+
+
+def load_downloaded(hub_id: str, dtype: str | None) -> LanguageModel:
+    """Loads a Hub model that a blob names, if it was downloaded before; never a directory.
+
+    Raises:
+        ModelError: if it is not here.
+    """
+    return _load_hub(hub_id, dtype or "float32", "cpu", download=False)
 
 
 def resolve(name: str) -> str:
@@ -101,7 +107,12 @@ def _load(directory: Path, name: str, number: int) -> LanguageModel:
 
 
 @lru_cache(maxsize=4)
-def _load_hub(source: str, dtype: str, device: str, download: bool) -> LanguageModel:
-    from llmcomp.models.hub import load_hub_model
+def _load_hub(source: str, dtype: str, device: str, *, download: bool) -> LanguageModel:
+    try:
+        from llmcomp.models.hub import load_hub_model
+    except ImportError as error:
+        raise ModelError(
+            f"model {source} needs {error.name}; install torch, transformers and huggingface_hub"
+        ) from None
 
     return load_hub_model(source, dtype=dtype, device=device, download=download)
