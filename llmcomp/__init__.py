@@ -21,12 +21,14 @@ from llmcomp.errors import (
 )
 
 if TYPE_CHECKING:
+    from llmcomp.archive import Archive, compress_files
     from llmcomp.codec import compress, decompress, get_info, trace
     from llmcomp.file import LLMCompressor, LLMDecompressor, LLMFile, open  # noqa: A004 - lzma's name
     from llmcomp.ranges import read_range
     from llmcomp.rehearsal import rehearse
 
 __all__ = [
+    "Archive",
     "DamagedError",
     "FormatError",
     "LLMCompError",
@@ -37,6 +39,7 @@ __all__ = [
     "ModelError",
     "VersionError",
     "compress",
+    "compress_files",
     "decompress",
     "get_info",
     "open",
@@ -46,10 +49,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Archive": "archive",
     "LLMCompressor": "file",
     "LLMDecompressor": "file",
     "LLMFile": "file",
     "compress": "codec",
+    "compress_files": "archive",
     "decompress": "codec",
     "get_info": "codec",
     "open": "file",

@@ -20,6 +20,7 @@ class Bill:
         header_bits: magic, version, model, schedule.
         steering_bits: what stands in front of the text: a string, a seed, or how to read a prompt.
         prompt_bits: a soft prompt's coded vector.
+        table_bits: an archive's names and sizes.
         lengths_bits: tags and lengths of segments and lanes.
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
@@ -38,6 +39,7 @@ class Bill:
     header_bits: float = 0.0
     steering_bits: float = 0.0
     prompt_bits: float = 0.0
+    table_bits: float = 0.0
     lengths_bits: float = 0.0
     checksum_bits: float = 0.0
     ideal_bits: float = 0.0
@@ -60,6 +62,7 @@ class Bill:
             ("header", self.header_bits),
             ("steering", self.steering_bits),
             ("steering, coded prompt", self.prompt_bits),
+            ("names and sizes of files", self.table_bits),
             ("lengths", self.lengths_bits),
             ("checksums", self.checksum_bits),
             ("text, ideal under the model", self.ideal_bits),

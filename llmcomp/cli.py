@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import math
@@ -17,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from llmcomp.container import DTYPES, Profile
 from llmcomp.errors import LLMCompError
@@ -33,7 +34,9 @@ from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Stage, run
 
 if TYPE_CHECKING:
+    from llmcomp.codec import Compressed
     from llmcomp.steering.fit import FitStep
+    from llmcomp.stream import BlobCompressor
 
 SUFFIX = ".llmc"
 
@@ -91,9 +94,21 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=run)
         return sub
 
-    compress = command("compress", _compress, "compress a file into a .llmc blob")
-    compress.add_argument("input", metavar="IN", help="a file, or - for standard input")
-    _add_output(compress, f"default: IN{SUFFIX}, or standard output for -")
+    compress = command(
+        "compress", _compress, "compress a file, or several into an archive, into a .llmc blob"
+    )
+    compress.add_argument(
+        "inputs",
+        metavar="IN",
+        nargs="+",
+        help="a file, or - for standard input; several files, or a directory, make an archive",
+    )
+    compress.add_argument(
+        "--archive",
+        action="store_true",
+        help="make an archive of a single file too, so that its name and mode are kept",
+    )
+    _add_output(compress, f"default: IN{SUFFIX}, or standard output for -; needed for several IN")
     _add_model(compress)
     compress.add_argument("--preset", default="balanced", choices=sorted(PRESETS))
     compress.add_argument("--lanes", type=int, help="lanes a segment, in place of the preset's")
@@ -130,9 +145,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_prior(compress)
     _add_training(compress)
 
-    decompress = command("decompress", _decompress, "turn a .llmc blob back into its bytes")
+    decompress = command(
+        "decompress", _decompress, "turn a .llmc blob back into its bytes, or an archive into files"
+    )
     decompress.add_argument("input", metavar="IN", help="a blob, or - for standard input")
     _add_output(decompress, f"default: IN without {SUFFIX}, or standard output for -")
+    decompress.add_argument(
+        "-C",
+        "--directory",
+        metavar="DIR",
+        help="where to extract an archive, all of it or nothing; made if it is not there; "
+        "default: the current directory, but an archive on standard input needs DIR",
+    )
     _add_decoding(decompress)
     decompress.add_argument("--json", action="store_true", help="print what was done as JSON")
 
@@ -143,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A:B",
         help="plain bytes A to B, as a slice in Python; write --range=-9: to count from the end",
     )
+    cat.add_argument("--member", metavar="NAME", help="of an archive: one file, or a range of it")
     _add_decoding(cat)
     cat.add_argument("--json", action="store_true", help="an error is JSON, on standard error")
 
@@ -321,10 +346,11 @@ def _add_output(parser: Parser, default: str) -> None:
 
 
 def _compress(options: argparse.Namespace) -> None:
-    from llmcomp.codec import Compressed, compressing
+    from llmcomp.codec import compressing
     from llmcomp.stream import BlobCompressor, compressing_stream, needs_whole_text
 
-    options.target = options.output or ("-" if options.input == "-" else options.input + SUFFIX)
+    is_archive = options.archive or len(options.inputs) > 1 or Path(options.inputs[0]).is_dir()
+    options.target = _compressed_name(options.inputs, options.output)
     _refuse_overwriting(options.target, options)
     usual = Auto().training if options.steer == "auto" else Training()
     choice = parse(options.steer, training=_training(options, usual), prior=_prior(options))
@@ -341,9 +367,13 @@ def _compress(options: argparse.Namespace) -> None:
         "margin": options.margin,
         "verify": not options.no_verify,
     }
-    with _source(options.input) as source:
+    result: Compressed | BlobCompressor
+    if is_archive:
+        result = _compress_files(options, asked)
+        _show_bill(result, options)
+        return
+    with _source(options.inputs[0]) as source:
         total = _size(source)
-        result: Compressed | BlobCompressor
         with _watching("encode", "verify", open_ended=total is None and not whole) as report:
             if whole:
                 result = run(compressing(source.read(), **asked), report)
@@ -352,6 +382,43 @@ def _compress(options: argparse.Namespace) -> None:
                 stream = BlobCompressor(total=total, max_seconds=options.max_seconds, **asked)
                 with _target(options.target) as target:
                     result = run(compressing_stream(source, target, stream), report)
+    _show_bill(result, options)
+
+
+def _compressed_name(inputs: Sequence[str], output: str | None) -> str:
+    """Names what compression writes."""
+    if output is not None:
+        return output
+    if len(inputs) > 1:
+        raise ValueError(f"{len(inputs)} inputs make an archive; name it with -o")
+    if inputs[0] == "-":
+        return "-"
+    name = os.path.normpath(inputs[0])
+    if Path(name).name in {"", ".."}:
+        raise ValueError(f"an archive of {inputs[0]} has no name of its own; give one with -o")
+    return name + SUFFIX
+
+
+def _compress_files(options: argparse.Namespace, asked: dict[str, Any]) -> BlobCompressor:
+    """Puts the inputs into an archive."""
+    from llmcomp.archive import archiving, find_entries
+
+    if "-" in options.inputs:
+        raise ValueError("standard input has no name to stand in an archive; write it to a file")
+    leave_out = None if options.target == "-" else Path(options.target)
+    entries, notes = find_entries(map(Path, options.inputs), leave_out)
+    with (
+        _target(options.target) as target,
+        _watching("encode", "verify") as report,
+    ):
+        job = archiving(entries, target, max_seconds=options.max_seconds, **asked)
+        result = run(job, report)
+    result.bill.notes[:0] = notes
+    return result
+
+
+def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace) -> None:
+    """Says what compression did."""
     bill = result.bill
     if options.json:
         _print_json(
@@ -378,6 +445,10 @@ def _compress(options: argparse.Namespace) -> None:
 
 
 def _decompress(options: argparse.Namespace) -> None:
+    looked_at = options.input != "-"
+    if options.directory is not None or (looked_at and _is_archive(options.input)):
+        _extract(options)
+        return
     options.target = options.output
     if not options.target and options.input == "-":
         options.target = "-"
@@ -391,22 +462,58 @@ def _decompress(options: argparse.Namespace) -> None:
         _print_json(options, {"plain_bytes": plain_bytes, "output": options.target})
 
 
+def _is_archive(name: str) -> bool:
+    """Tells whether a file is an archive; what comes through a pipe is not looked at."""
+    from llmcomp.archive import is_archive
+
+    with _source(name) as source, contextlib.suppress(LLMCompError):  # it will be said later
+        return source.seekable() and is_archive(source)
+    return False
+
+
+def _extract(options: argparse.Namespace) -> None:
+    """Extracts an archive into a directory."""
+    from llmcomp.archive import Archive
+
+    if options.output is not None:
+        raise ValueError(f"{options.input} is an archive; name a directory with -C in place of -o")
+    directory = options.directory or "."
+    with _seekable(options.input) as source:
+        archive = Archive(source, model=_model(options))
+        with _watching("decode") as report:
+            job = archive.extracting(
+                directory, force=options.force, max_seconds=options.max_seconds
+            )
+            run(job, report)
+    names = [member.name for member in archive.members]
+    if options.json:
+        plain_bytes = sum(member.size for member in archive.members)
+        done = {"plain_bytes": plain_bytes, "output": directory, "members": names}
+        _print_json(options, done)
+    else:
+        print(f"{len(names):,} files extracted into {directory}", file=sys.stderr)
+
+
 def _cat(options: argparse.Namespace) -> None:
+    from llmcomp.archive import Archive
     from llmcomp.ranges import SegmentIndex, copying_range
 
     options.target = "-"
-    if options.range is None:
+    if options.range is None and options.member is None:
         _decode_all(options)
         return
     if options.max_seconds is not None:
-        raise ValueError("--range decodes only what it must; it takes no --max-seconds")
-    start, stop = _slice(options.range)
-    with _source(options.input) as source:
-        index = SegmentIndex(
-            source if source.seekable() else io.BytesIO(source.read()), model=_model(options)
-        )
+        raise ValueError("this decodes only what it must; it takes no --max-seconds")
+    start, stop = _slice(options.range or ":")
+    with _seekable(options.input) as source:
+        if options.member is None:
+            index = SegmentIndex(source, model=_model(options))
+            job = functools.partial(copying_range, index)
+        else:
+            archive = Archive(source, model=_model(options))
+            job = functools.partial(archive.copying, options.member)
         with _target("-") as target, _watching("decode") as report:
-            run(copying_range(index, target, start, stop), report)
+            run(job(target, start, stop), report)
 
 
 def _decode_all(options: argparse.Namespace) -> int:
@@ -453,7 +560,18 @@ def _info(options: argparse.Namespace) -> None:
     print(f"plain       {info.plain_bytes:,} bytes")
     print(f"compressed  {info.total_bytes:,} bytes, rate {rate:.4f}")
     for index, (method, plain, payload, lanes) in enumerate(info.segments):
-        print(f"segment {index:<3} {method}: {plain:,} -> {payload:,} bytes, {lanes} lane(s)")
+        table = ", the table of files" * (index == 0 and info.members is not None)
+        print(
+            f"segment {index:<3} {method}: {plain:,} -> {payload:,} bytes, {lanes} lane(s){table}"
+        )
+    for member in info.members or ():
+        program = "*" * member.executable
+        print(f"{member.size:>15,}  {_shown(member.name)}{program}")
+
+
+def _shown(name: str) -> str:
+    """Makes a name from a blob safe to print: nothing in it can turn a terminal's text around."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _steer_train(options: argparse.Namespace) -> None:
@@ -595,6 +713,13 @@ def _bench(options: argparse.Namespace) -> None:
 def _read(name: str) -> bytes:
     with _source(name) as source:
         return source.read()
+
+
+@contextlib.contextmanager
+def _seekable(name: str) -> Iterator[IO[bytes]]:
+    """Opens what a command reads here and there; what comes through a pipe is held in memory."""
+    with _source(name) as source:
+        yield source if source.seekable() else io.BytesIO(source.read())
 
 
 @contextlib.contextmanager

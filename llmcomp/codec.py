@@ -59,6 +59,7 @@ from llmcomp.steering.kinds import (
 from llmcomp.steering.kinds import steer as steer_model
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Steps, relay, run, share
+from llmcomp.table import Member, read_table
 from llmcomp.tracing import Trace
 
 if TYPE_CHECKING:
@@ -115,9 +116,11 @@ class BlobInfo:
         schedule: how lanes move their windows.
         steering: what stands in front of every window, in words.
         steering_bytes: what that takes of the blob.
-        plain_bytes: what it decodes to.
+        plain_bytes: what it decodes to, an archive's table aside.
         total_bytes: its own size.
-        segments: method, plain bytes, payload bytes and lanes of each.
+        segments: method, plain bytes, payload bytes and lanes of each; an archive's first one is
+            its table.
+        members: an archive's files, None if it is no archive.
     """
 
     version: int
@@ -131,6 +134,7 @@ class BlobInfo:
     plain_bytes: int
     total_bytes: int
     segments: Sequence[tuple[str, int, int, int]]
+    members: Sequence[Member] | None = None
 
 
 def compress(
@@ -284,8 +288,8 @@ def decompressing(
 
     Raises:
         TypeError: if ``blob`` is not bytes.
-        FormatError: if it is not a .llmc blob, is of a newer format (`VersionError`), or decodes
-            to more than ``max_bytes``.
+        FormatError: if it is not a .llmc blob, is of a newer format (`VersionError`), decodes to
+            more than ``max_bytes``, or is an archive.
         DamagedError: if it is cut or a stored checksum fails; no model has run then.
         ModelError: if the model it names is not here.
         MismatchError: if the decoded bytes fail their checksum.
@@ -307,7 +311,8 @@ def get_info(blob: bytes) -> BlobInfo:
     """
     blob = as_bytes(blob)
     parsed = unpack(blob)
-    header = parsed.header
+    header, first = parsed.header, parsed.frames[0].segment
+    members = read_table(plain_table(first), parsed.plain_length) if first.table else None
     return BlobInfo(
         version=VERSION,
         profile=header.numerics.profile.name.lower(),
@@ -328,6 +333,7 @@ def get_info(blob: bytes) -> BlobInfo:
             )
             for frame in parsed.frames
         ],
+        members=members,
     )
 
 
@@ -343,7 +349,7 @@ def asks_the_model(data: bytes, methods: Sequence[str] = METHODS) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The options of a compression, checked."""
+    """The options of a compression, checked; with ``table``, what is compressed is an archive."""
 
     preset: Preset
     lanes: int | None
@@ -352,6 +358,7 @@ class Plan:
     methods: Sequence[str]
     trace: bool
     numerics: Numerics = FIXED
+    table: bytes | None = None
 
     @classmethod
     def make(
@@ -455,12 +462,13 @@ def _steered(
     """Compresses with one way of steering, as its record says it, or without if that is smaller."""
     encoder = SegmentEncoder(model, steering, plan)
     header = encoder.header
-    kept: list[Kept] = []
-    for start in range(0, max(1, len(data)), SEGMENT_BYTES):
+    kept = encoder.keep_table()
+    n_tables = len(kept)
+    for start in range(0, len(data) or 1 - n_tables, SEGMENT_BYTES):  # no blob is without segments
         plain = data[start : start + SEGMENT_BYTES]
         alone = len(plain) == len(data)
         kept += yield from encoder.keep(plain, start, len(data), alone=alone)
-    first_trace = kept[0].trace
+    first_trace = kept[n_tables].trace if data else None
     notes = [k.note for k in kept if k.note]
     margin = plan.numerics.margin - _WIDER
     if margin in MARGINS and any(k.misread for k in kept):
@@ -505,6 +513,18 @@ class SegmentEncoder:
         self._model = steer_model(model, through_record(steering, model))
         self._schedule = self.header.schedule.fitted(self._model.context_length)
         self._plan = plan
+
+    def keep_table(self) -> list[Kept]:
+        """Keeps an archive's table, by whichever method takes least of those without the model.
+
+        Returns:
+            One segment, or none if the blob is to be no archive.
+        """
+        if self._plan.table is None:
+            return []
+        ways = _without_model(self._plan.table, ("stored", "xz"))
+        segment = replace(min(ways, key=_framed_size), table=True)
+        return [Kept(segment, None, segment)]
 
     def keep(self, plain: bytes, start: int, total: int, *, alone: bool) -> Steps[list[Kept]]:
         """Keeps at most a segment's worth of bytes, as few as may be.
@@ -749,6 +769,11 @@ class SegmentDecoder:
         Raises:
             LLMCompError: as `decompressing` does.
         """
+        if segment.table:
+            raise FormatError(
+                "the blob is an archive of files; name a directory to extract it into "
+                "(decompress -C DIR), or a file in it (cat --member NAME; llmcomp.Archive)"
+            )
         tokens: list[Tokens] = []
         if segment.method is Method.LM:
             decoding = _decode_lm(segment, *self._for_lm())
@@ -796,6 +821,17 @@ class SegmentDecoder:
         if self._loaded is None:
             self._loaded = (*model_for(self._header, self._model), self._header.numerics)
         return self._loaded
+
+
+def plain_table(segment: Segment) -> bytes:
+    """Gives the plain bytes of an archive's table, without a model.
+
+    Raises:
+        DamagedError: if they contradict their checksum.
+    """
+    plain = _plain_without_model(segment, 0)
+    _check_plain(segment, plain, "the archive's table")
+    return plain
 
 
 def _check_plain(segment: Segment, plain: bytes, place: str) -> None:
@@ -937,7 +973,7 @@ def agreement_of(numerics: Numerics) -> Agreement:
 def _bill(header: Header, steering: Steering, kept: Sequence[Kept], blob: bytes) -> Bill:
     """Bills a whole blob."""
     bill = Bill(
-        raw_bytes=sum(k.segment.plain_length for k in kept),
+        raw_bytes=sum(k.segment.plain_length for k in kept if not k.segment.table),
         notes=[k.note for k in kept if k.note],
     )
     for k in kept:
@@ -951,9 +987,13 @@ def _finish_bill(
     bill: Bill, header: Header, steering: Steering, segments: Sequence[Segment], blob: bytes
 ) -> None:
     """Bills everything that is not coded text."""
-    payloads = dict.fromkeys(Method, 0)
+    payloads, table_bytes = dict.fromkeys(Method, 0), 0
     for segment in segments:
-        payloads[segment.method] += sum(len(lane.payload) for lane in segment.lanes)
+        n_bytes = sum(len(lane.payload) for lane in segment.lanes)
+        if segment.table:
+            table_bytes += n_bytes
+        else:
+            payloads[segment.method] += n_bytes
     bill.total_bytes = len(blob)
     bill.header_bits = 8.0 * (len(header.pack()) - len(header.packed_record()))
     bill.prompt_bits = float(steering.prompt_bits)
@@ -961,6 +1001,6 @@ def _finish_bill(
     bill.checksum_bits = 8.0 * 8 * len(segments)
     bill.xz_bits = 8.0 * payloads[Method.XZ]
     bill.stored_bits = 8.0 * payloads[Method.STORED]
-    bill.lengths_bits = (
-        8.0 * (len(blob) - sum(payloads.values()) - len(header.pack())) - bill.checksum_bits
-    )
+    bill.table_bits = 8.0 * table_bytes
+    framing = len(blob) - sum(payloads.values()) - table_bytes - len(header.pack())
+    bill.lengths_bits = 8.0 * framing - bill.checksum_bits

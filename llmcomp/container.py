@@ -26,7 +26,8 @@ segments::
                [length, record]                varint, at most 2**20, and so many bytes, if
                                                steering is not 0
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
-                                               bit 2 last, bit 3 several lanes, others 0
+                                               bit 2 last, bit 3 several lanes, bit 4 the table
+                                               of an archive, others 0
                [n_lanes]                       varint, 2 to 4096, if bit 3
                plain_length                    varint, at most 2**20       } lm: this pair
                [payload_length]                varint, unless stored       } once a lane
@@ -39,6 +40,10 @@ segments::
 with preset 9's filter and a 1 MiB dictionary. A lane's tokens end when their bytes reach its
 plain length. A lane is empty only in an empty blob, whose one segment is stored or xz. Nothing may
 follow the last segment.
+
+A blob is an archive if its first segment, and no other, has bit 4: that one is stored or xz, so no
+model is needed to read it, and holds the table of members that `llmcomp.table` specifies; the plain
+bytes of all others are the members' contents, one after the other.
 
 Knows nothing of models: it moves bytes in and out of frames.
 """
@@ -74,7 +79,7 @@ MAX_STREAMED = 64 * SEGMENT_BYTES
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", re.ASCII)
 
-_LAST, _LANES = 4, 8
+_LAST, _LANES, _TABLE = 4, 8, 16
 _LONGEST_HEAD = 1 + 2 + MAX_LANES * (3 + 5) + 4 + 10  # with room to see a varint run over
 CRC_BYTES = 4
 
@@ -180,11 +185,19 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment; stored and xz segments have exactly one lane."""
+    """One segment; stored and xz segments have exactly one lane.
+
+    Attributes:
+        method: how it is kept.
+        lanes: its lanes.
+        plain_crc: CRC-32 of the plain bytes.
+        table: whether they are an archive's table.
+    """
 
     method: Method
     lanes: Sequence[Lane]
     plain_crc: int
+    table: bool = False
 
     @property
     def plain_length(self) -> int:
@@ -200,7 +213,7 @@ class Segment:
             last: whether the blob ends here.
         """
         several = len(self.lanes) > 1
-        head = bytearray([self.method | last * _LAST | several * _LANES])
+        head = bytearray([self.method | last * _LAST | several * _LANES | self.table * _TABLE])
         if several:
             head += varint(len(self.lanes))
         for lane in self.lanes:
@@ -221,6 +234,7 @@ class Head:
         lengths: plain and payload bytes of each lane.
         plain_crc: CRC-32 of the plain bytes.
         last: whether the blob ends with this segment.
+        table: whether the segment is an archive's table.
         size: the head's own bytes.
     """
 
@@ -228,6 +242,7 @@ class Head:
     lengths: Sequence[tuple[int, int]]
     plain_crc: int
     last: bool
+    table: bool
     size: int
 
     @property
@@ -260,8 +275,9 @@ class Container:
 
     @property
     def plain_length(self) -> int:
-        """Bytes the whole blob decodes to."""
-        return sum(frame.segment.plain_length for frame in self.frames)
+        """Bytes the whole blob decodes to; an archive's table is none of them."""
+        segments = [frame.segment for frame in self.frames]
+        return sum(segment.plain_length for segment in segments if not segment.table)
 
 
 def pack(header: Header, segments: Sequence[Segment]) -> bytes:
@@ -321,7 +337,7 @@ def open_segment(header: bytes, index: int, head: Head, framed: bytes) -> Segmen
     for plain, payload in head.lengths:
         lanes.append(Lane(plain, framed[at : at + payload]))
         at += payload
-    return Segment(head.method, lanes, head.plain_crc)
+    return Segment(head.method, lanes, head.plain_crc, head.table)
 
 
 def cut(end: int, count: int, at: int) -> DamagedError:
@@ -613,9 +629,14 @@ def read_head(reader: Reader, index: int) -> Head:
 
 def _read_head(reader: Reader, index: int) -> Head:
     start, tag = reader.at, reader.byte()
-    if tag >> 4 or tag & 3 == 3:
+    if tag >> 5 or tag & 3 == 3:
         raise VersionError(f"segment tag {tag:#04x} is unknown here; update llmcomp")
-    method, last = Method(tag & 3), bool(tag & _LAST)
+    method, last, table = Method(tag & 3), bool(tag & _LAST), bool(tag & _TABLE)
+    if table and (index or method is Method.LM):
+        raise FormatError(
+            f"segment {index}, of method {method.name.lower()}, claims to be an archive's table; "
+            "only the first segment can be, stored or as xz"
+        )
     n_lanes = reader.varint("the number of lanes", MAX_LANES) if tag & _LANES else 1
     if tag & _LANES and (n_lanes < 2 or method is not Method.LM):
         raise FormatError(f"{n_lanes} lanes in a {method.name.lower()} segment")
@@ -632,4 +653,4 @@ def _read_head(reader: Reader, index: int) -> Head:
     if room == SEGMENT_BYTES and (index or not last):
         raise FormatError(f"segment {index} is empty; only an empty blob has one such")
     plain_crc = int.from_bytes(reader.take(CRC_BYTES), "little")
-    return Head(method, lengths, plain_crc, last, reader.at - start)
+    return Head(method, lengths, plain_crc, last, table, reader.at - start)

@@ -36,7 +36,15 @@ from llmcomp.models.base import LanguageModel
 from llmcomp.steps import Steps, run
 from llmcomp.stream import Target
 
-__all__ = ["Place", "SegmentIndex", "copying_range", "decoding_part", "lane_around", "read_range"]
+__all__ = [
+    "Place",
+    "SegmentIndex",
+    "as_file",
+    "copying_range",
+    "decoding_part",
+    "lane_around",
+    "read_range",
+]
 
 T = TypeVar("T")
 
@@ -104,6 +112,16 @@ class SegmentIndex:
             if not self._hop():
                 return None
         return self._places[bisect_right(self._starts, position) - 1]
+
+    def first(self) -> Place:
+        """Finds the first segment, which says whether the blob is an archive.
+
+        Raises:
+            LLMCompError: as `find` does.
+        """
+        if not self._places:
+            self._hop()
+        return self._places[0]
 
     def length(self) -> int:
         """Counts all plain bytes.
@@ -191,11 +209,19 @@ def read_range(
         LLMCompError: as `llmcomp.codec.decompressing` does, as far as the blob is touched; where
             only some lanes of a segment are decoded, nothing checks their bytes but their length.
     """
-    # a file is known by its method, so that as_bytes can refuse whatever is neither
-    file = cast("IO[bytes]", source) if hasattr(source, "read") else io.BytesIO(as_bytes(source))
     target = io.BytesIO()
-    run(copying_range(SegmentIndex(file, model=model), target, start, stop))
+    run(copying_range(SegmentIndex(as_file(source), model=model), target, start, stop))
     return target.getvalue()
+
+
+def as_file(source: bytes | IO[bytes]) -> IO[bytes]:
+    """Takes a blob or a file that holds one.
+
+    Raises:
+        TypeError: if it is neither bytes nor a file.
+    """
+    # a file is known by its method, so that as_bytes can refuse whatever is neither
+    return cast("IO[bytes]", source) if hasattr(source, "read") else io.BytesIO(as_bytes(source))
 
 
 def copying_range(

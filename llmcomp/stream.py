@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from llmcomp.bill import Bill
 from llmcomp.codec import (
     METHODS,
+    Kept,
     Plan,
     SegmentDecoder,
     SegmentEncoder,
@@ -42,6 +43,7 @@ __all__ = [
     "Target",
     "compressing_stream",
     "decompressing_stream",
+    "limited",
     "needs_whole_text",
 ]
 
@@ -86,6 +88,7 @@ class BlobCompressor:
         total: bytes in all, if known; for progress and estimates only.
         max_seconds: once the estimate says that the job would take longer, the rest is kept
             without the model, and the bill says so.
+        table: of the archive that the blob is to be, see `llmcomp.table`; None for no archive.
         model: and the other options, as in `llmcomp.codec.compressing`.
 
     Attributes:
@@ -113,6 +116,7 @@ class BlobCompressor:
         methods: Sequence[str] = METHODS,
         total: int | None = None,
         max_seconds: float | None = None,
+        table: bytes | None = None,
     ) -> None:
         n_bytes = SEGMENT_BYTES if total is None else total
         plan = Plan.make(n_bytes, preset, lanes, lane_bytes, verify, methods, trace=False)
@@ -120,7 +124,8 @@ class BlobCompressor:
             raise ValueError(f"max_seconds is {max_seconds:g}; wanted more than 0")
         self._choice = parse(steer)
         self._model = load_model(model) if isinstance(model, str) else model
-        self._plan = replace(plan, numerics=numerics_for(self._model, profile, margin))
+        numerics = numerics_for(self._model, profile, margin)
+        self._plan = replace(plan, numerics=numerics, table=table)
         self._total = total
         self._max_seconds = max_seconds
         self._pace = Pace(("encode", "verify") if verify else ("encode",))
@@ -190,18 +195,13 @@ class BlobCompressor:
 
     def _window(self, plain: bytes, *, last: bool) -> Steps[bytes]:
         """Compresses the next window into segments of the blob."""
-        header = b""
+        header, kept = b"", list[Kept]()
         if self._encoder is None:
             self._encoder = yield from self._begin()
-            header = self._encoder.header.pack()
-        kept = None
+            header, kept = self._encoder.header.pack(), self._encoder.keep_table()
+        if plain or not kept:  # an archive of empty files is its table alone
+            kept += yield from self._keep(plain, self._encoder, last=last)
         total = max(self._total or 0, self._start + len(plain))
-        if not self._late:
-            alone = last and not self._start
-            steps = self._encoder.keep(plain, self._start, total, alone=alone)
-            kept = yield from self._in_time(steps)
-        if kept is None:
-            kept = self._encoder.keep_without_model(plain)
         packed_header = self._encoder.header.pack()
         packed = b"".join(
             k.segment.pack(packed_header, self._index + i, last=last and k is kept[-1])
@@ -217,6 +217,16 @@ class BlobCompressor:
         self._index += len(kept)
         yield Progress("encode", self._start, max(total, self._start))
         return header + packed
+
+    def _keep(self, plain: bytes, encoder: SegmentEncoder, *, last: bool) -> Steps[list[Kept]]:
+        """Keeps a window with the model, or without it once time is up."""
+        kept = None
+        if not self._late:
+            total = max(self._total or 0, self._start + len(plain))
+            alone = last and not self._start
+            steps = encoder.keep(plain, self._start, total, alone=alone)
+            kept = yield from self._in_time(steps)
+        return encoder.keep_without_model(plain) if kept is None else kept
 
     def _begin(self) -> Steps[SegmentEncoder]:
         if needs_whole_text(self._choice):
@@ -404,7 +414,7 @@ def decompressing_stream(
         decompressor.feed(piece)
         while not decompressor.starved and not decompressor.ended:
             steps = decompressor.decode()
-            plain = yield from _limited(steps, pace, max_seconds)
+            plain = yield from limited(steps, pace, max_seconds)
             if plain is None:
                 break
             target.write(plain)
@@ -414,8 +424,17 @@ def decompressing_stream(
     return decompressor.done
 
 
-def _limited(steps: Steps[T], pace: Pace, max_seconds: float | None) -> Steps[T]:
-    """Runs a job and refuses to go on once it would take too long."""
+def limited(steps: Steps[T], pace: Pace, max_seconds: float | None) -> Steps[T]:
+    """Runs a job and refuses to go on once it would take too long.
+
+    Args:
+        steps: the job, or one part of it.
+        pace: of the whole job.
+        max_seconds: how long that may take, None for any time.
+
+    Raises:
+        LLMCompError: once the estimate says that it would take longer.
+    """
     while True:
         try:
             step = next(steps)

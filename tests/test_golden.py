@@ -51,12 +51,31 @@ CASES = {
 }
 
 
+ARCHIVES = {
+    "archive": (
+        {"fox/one.txt": FOX, "fox/лиса.md": FOX[:20] * 3, "fox/none.txt": b"", "x": b"\0\xff"},
+        {"methods": ("lm",), "lane_bytes": 64},
+    ),
+    "archive-empty": ({}, {}),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_golden_blobs_decode_and_are_made_again(name, tiny):
     data, options = CASES[name]
     blob = (GOLDEN / f"{name}.llmc").read_bytes()
     assert llmcomp.decompress(blob, model=tiny) == data
     assert llmcomp.compress(data, model=tiny, **options).hex() == blob.hex(), "the format changed"
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_golden_archives_are_read_and_made_again(name, tiny):
+    files, options = ARCHIVES[name]
+    blob = (GOLDEN / f"{name}.llmc").read_bytes()
+    archive = llmcomp.Archive(blob, model=tiny)
+    assert {member.name: archive.read(member.name) for member in archive.members} == files
+    again = llmcomp.compress_files(files.items(), model=tiny, **options)
+    assert again.hex() == blob.hex(), "the format changed"
 
 
 def test_the_frozen_model_is_frozen(tiny):
@@ -66,6 +85,11 @@ def test_the_frozen_model_is_frozen(tiny):
 if __name__ == "__main__":
     tiny_model = SnappedModel(ROOT / "tests/models/tiny", name="tiny", number=0)
     for case in sys.argv[1:]:
-        plain, chosen = CASES[case]
+        if case in CASES:
+            plain, chosen = CASES[case]
+            made = llmcomp.compress(plain, model=tiny_model, **chosen)
+        else:
+            files, chosen = ARCHIVES[case]
+            made = llmcomp.compress_files(files.items(), model=tiny_model, **chosen)
         with (GOLDEN / f"{case}.llmc").open("xb") as file:
-            file.write(llmcomp.compress(plain, model=tiny_model, **chosen))
+            file.write(made)
