@@ -44,7 +44,14 @@ LAYERS = [
 """Top-level modules, lowest first; the package's own ``__init__`` stands outside, as its face."""
 
 ADAPTERS = {
-    "torch": {"models/forward.py", "models/hub.py", "models/stock.py", "steering/fit.py", "train"},
+    "torch": {
+        "evaluate/calibrate.py",
+        "models/forward.py",
+        "models/hub.py",
+        "models/stock.py",
+        "steering/fit.py",
+        "train",
+    },
     "transformers": {"models/stock.py", "steering/fit.py", "train"},
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},

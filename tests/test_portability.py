@@ -190,7 +190,7 @@ def test_by_command(checkpoints, tmp_path, monkeypatch, capsys):
     assert "need --model" in capsys.readouterr().err
 
 
-def test_calibration_finds_what_moves(checkpoints, monkeypatch, capsys, tmp_path):
+def test_calibration_finds_what_moves(checkpoints):
     path = str(checkpoints["qwen2"])
     ways = [
         calibrate.Condition("parallel pass", "float32", "cpu"),
@@ -207,13 +207,28 @@ def test_calibration_finds_what_moves(checkpoints, monkeypatch, capsys, tmp_path
     assert calibrate.table([again, alone]).count("\n") == 3
     names = {way.name for way in calibrate.conditions()}
     assert {"cached pass", "no AVX", "one thread", "float64", "attention by sdpa"} <= names
-    monkeypatch.setattr(calibrate, "conditions", lambda *_: ways[:2])
-    (tmp_path / "text").write_bytes(DATA)
-    asked = ["calibrate", path, "--text", str(tmp_path / "text"), "--tokens", "100"]
-    assert main(asked) == 0
-    assert "recommended: --profile tolerant --margin" in capsys.readouterr().out
-    assert main([*asked, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["margin"] == 2.0**-30
+
+
+def test_calibration_by_command(monkeypatch, capsys):
+    """On samples of its own, every condition of this machine; the numbers are made up."""
+    asked = []
+
+    def measured(source, data, way, n_tokens):
+        asked.append((source, len(data) > 1000, way.name, n_tokens))
+        return np.full(9, 1e-5 * len(asked))
+
+    monkeypatch.setattr(calibrate, "_measured", measured)
+    assert main(["calibrate", "gpt2"]) == 0
+    names = [way.name for way in calibrate.conditions()]
+    assert asked == [("gpt2", True, name, 2000) for name in names]
+    said = capsys.readouterr().out
+    assert "| cached pass | 1e-05 |" in said
+    assert "recommended: --profile tolerant --margin 0.000244141 (2^-12)" in said
+    asked.clear()
+    assert main(["calibrate", "gpt2", "--dtype", "float64", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["margin"] == 2.0**-12 and "float32" not in [f["name"] for f in found["findings"]]
+    assert main(["calibrate", "gpt2", "--tokens", "0"]) == 2
 
 
 def test_calibration_says_what_it_cannot_do(tmp_path):
