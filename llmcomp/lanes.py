@@ -8,7 +8,6 @@ to the same probabilities is an `Agreement`'s work; where nothing can bridge the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +20,7 @@ from llmcomp.container import Lane
 from llmcomp.decisions import Decisions, Survey, survey
 from llmcomp.errors import MismatchError
 from llmcomp.models.base import Float64Array, LanguageModel, Session, Tokens
-from llmcomp.schedule import Schedule, Window, cut_evenly
+from llmcomp.schedule import Schedule, Window
 from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
@@ -133,9 +132,10 @@ def encode_stepwise(
     """
     table = model.tokenizer.token_bytes
     due = [sum(len(table[i]) for i in tokens) for tokens in lanes]
-    encoded: list[EncodedLane] = []
-    for part in _together(model, due, schedule):
-        group, parts = lanes[part], [[] for _ in lanes[part]]  # type: ignore[var-annotated]
+    encoded: dict[int, EncodedLane] = {}
+    for places in _together(model, due, schedule):
+        group = [lanes[lane] for lane in places]
+        parts: list[list[Decisions]] = [[] for _ in group]
         longest = max(map(len, group), default=0)
         known = np.zeros((len(group), longest), np.int64)
         for row, tokens in zip(known, group, strict=True):
@@ -153,12 +153,10 @@ def encode_stepwise(
                 parts[lane].append(agreement.ask(model.tree, logits[here], known[here, at]))
             return np.where(alive, known[:, at], 0)
 
-        yield from _step_group(model, due[part], schedule, choose)
-        encoded += [
-            _finish_lane(model, tokens, agreement, found, [])
-            for tokens, found in zip(group, parts, strict=True)
-        ]
-    return encoded
+        yield from _step_group(model, [due[lane] for lane in places], schedule, choose)
+        for lane, tokens, found in zip(places, group, parts, strict=True):
+            encoded[lane] = _finish_lane(model, tokens, agreement, found, [])
+    return [encoded[lane] for lane in range(len(lanes))]
 
 
 def decode_lanes(
@@ -187,10 +185,10 @@ def decode_lanes(
     Raises:
         MismatchError: if a lane's tokens run past its plain length.
     """
-    found: list[Tokens] = []
+    found: dict[int, Tokens] = {}
     due = [lane.plain_length for lane in lanes]
-    for part in _together(model, due, schedule):
-        decoders = LaneDecoders([lane.payload for lane in lanes[part]])
+    for places in _together(model, due, schedule):
+        decoders = LaneDecoders([lanes[lane].payload for lane in places])
         reader = agreement.reader(model.tree, decoders)
 
         def choose(
@@ -198,20 +196,32 @@ def decode_lanes(
         ) -> Tokens:
             return reader.next(logits, alive)
 
-        found += yield from _step_group(model, due[part], schedule, choose, most_tokens)
-    return found
+        lengths = [due[lane] for lane in places]
+        group = yield from _step_group(model, lengths, schedule, choose, most_tokens)
+        found |= zip(places, group, strict=True)
+    return [found[lane] for lane in range(len(lanes))]
 
 
-def _together(model: LanguageModel, due: Sequence[int], schedule: Schedule) -> list[slice]:
-    """Cuts lanes into groups whose caches have room in memory.
+def _together(model: LanguageModel, due: Sequence[int], schedule: Schedule) -> list[list[int]]:
+    """Groups lanes that step together: their caches have room in memory, and none waits long.
+
+    A lane that is done stays in the batch, so a group's lanes differ by at most a factor of two in
+    length: no blob can ask for more than twice the work of what it claims to hold.
 
     With exact logits it does not matter to the numbers who steps beside whom; for the rest encoder
-    and decoder cut alike, because nothing but the plain lengths ``due`` counts.
+    and decoder group alike, because nothing but the plain lengths ``due`` counts.
     """
-    # a token has at least one byte, so no lane has more tokens than bytes
-    positions = model.n_virtual_tokens + min(schedule.window, max(1, *due, 1))
-    together = max(1, _CACHED_POSITIONS // positions)
-    return cut_evenly(len(due), math.ceil(len(due) / together))
+    groups: list[list[int]] = []
+    room = 0
+    for lane in sorted(range(len(due)), key=lambda lane: -due[lane]):
+        if not room or 2 * due[lane] < due[groups[-1][0]]:
+            groups.append([])
+            # a token has at least one byte, so no lane has more tokens than bytes
+            positions = model.n_virtual_tokens + min(schedule.window, max(1, due[lane]))
+            room = max(1, _CACHED_POSITIONS // positions)
+        groups[-1].append(lane)
+        room -= 1
+    return groups
 
 
 def _step_group(
