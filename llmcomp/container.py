@@ -405,8 +405,11 @@ class Parser:
             reader = Reader(bytes(self._buffer[:_LONGEST_HEAD]), self._at, whole=whole)
             self._head = read_head(reader, self._index)
         size = self._head.size + self._head.rest
-        Reader(bytes(self._buffer[:size]), self._at, whole=whole).take(size)
-        segment = open_segment(self._packed, self._index, self._head, self._drop(size))
+        framed = bytes(self._buffer[:size])
+        Reader(framed, self._at, whole=whole).take(size)
+        # a damaged segment stays, so that trying again finds the same damage
+        segment = open_segment(self._packed, self._index, self._head, framed)
+        self._drop(size)
         self.ended, self._head, self._due = self._head.last, None, 1
         self._index += 1
         return segment
