@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from llmcomp.bill import Bill
@@ -116,8 +117,16 @@ class BlobCompressor:
         total: int | None = None,
         max_seconds: float | None = None,
     ) -> None:
-        n_bytes = SEGMENT_BYTES if total is None else total
-        plan = Plan.make(n_bytes, preset, lanes, lane_bytes, verify, methods, trace=False)
+        self._planned = partial(
+            Plan.make,
+            preset=preset,
+            lanes=lanes,
+            lane_bytes=lane_bytes,
+            verify=verify,
+            methods=methods,
+            trace=False,
+        )
+        plan = self._planned(total or 0)
         if max_seconds is not None and not max_seconds > 0:
             raise ValueError(f"max_seconds is {max_seconds:g}; wanted more than 0")
         self._choice = parse(steer)
@@ -184,6 +193,7 @@ class BlobCompressor:
         parts = []
         while len(self._held) > SEGMENT_BYTES:
             window = bytes(self._held[:SEGMENT_BYTES])
+            self._planned(len(window))  # how many lanes lane_bytes makes is known only now
             parts.append((yield from self._window(window, last=False)))
             del self._held[:SEGMENT_BYTES]
         return b"".join(parts)
@@ -191,6 +201,7 @@ class BlobCompressor:
     def _finish(self) -> Steps[bytes]:
         window = bytes(self._held)
         self._held.clear()
+        self._planned(len(window))
         came_whole = self._encoder is None and len(window) <= SEGMENT_BYTES
         # what may have to be tried again, with other steering or a wider margin
         several = self._choice != NoSteering() or self._plan.numerics.profile is Profile.TOLERANT

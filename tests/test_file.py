@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcomp
-from llmcomp import codec
-from llmcomp.container import SEGMENT_BYTES, unpack
+from llmcomp import codec, container
+from llmcomp.container import MAX_LANES, SEGMENT_BYTES, unpack
 from llmcomp.errors import DamagedError, FormatError, MismatchError
 from llmcomp.file import LLMCompressor, LLMDecompressor, LLMFile
 from llmcomp.ranges import SegmentIndex, read_range
@@ -178,6 +178,7 @@ CALLS = {
     "foreign": foreign,
     "no such file": lambda m, path: m.open(path / "none"),
     "no such mode": lambda m, path: m.open(path / "x", "q"),
+    "no mode": lambda m, path: m.file(path / "x", None),
     "both modes": lambda m, path: m.open(path / "x", "rbt"),
     "r and w": lambda m, path: m.file(path / "x", "rw"),
     "encoding of bytes": lambda m, path: m.open(path / "x", "rb", encoding="utf-8"),
@@ -316,6 +317,48 @@ def test_wrong_options_are_refused_when_a_stream_is_made():
     for options in ({"preset": "tiny"}, {"methods": ()}, {"lanes": 0}, {"steer": "loudly"}):
         with pytest.raises(ValueError, match=r"wanted|at least"):
             LLMCompressor(model=MODEL, **options)
+
+
+def test_short_texts_may_have_short_lanes():
+    """How many lanes there will be is known only when the text is."""
+    for data in (b"", TEXT):
+        compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+        blob = compressor.compress(data) + compressor.flush()
+        assert blob == llmcomp.compress(data, model=MODEL, lane_bytes=50)
+    compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+    with pytest.raises(ValueError, match="20972 lanes in a segment"):
+        compressor.compress(bytes(SEGMENT_BYTES + 1))
+    compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+    compressor.compress(bytes(50 * MAX_LANES + 1))
+    with pytest.raises(ValueError, match="4097 lanes in a segment"):
+        compressor.flush()
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_begun_again_at_every_byte(monkeypatch):
+    blob = llmcomp.compress(bytes(2 * MAX_LANES), model=MODEL, methods=("lm",), lane_bytes=2)
+    head, calls = container.read_head, []
+
+    def counted(reader, index):
+        calls.append(index)
+        return head(reader, index)
+
+    monkeypatch.setattr(container, "read_head", counted)
+    parser, segment = container.Parser(), None
+    for byte in blob:
+        parser.feed(bytes([byte]))
+        segment = segment or parser.next_segment()
+    assert segment is not None
+    assert len(segment.lanes) == MAX_LANES
+    assert len(calls) < 40
+
+
+def test_what_no_encoder_makes_is_refused_before_all_lanes_are_read():
+    start = unpack(LANED).frames[0].start
+    lane = container.varint(1) + container.varint(1 << 25)
+    parser = container.Parser()
+    parser.feed(LANED[:start] + bytes([2 | 8]) + container.varint(MAX_LANES) + 3 * lane)
+    with pytest.raises(FormatError, match="or more; at most 67,108,864 are read at a time"):
+        parser.next_segment()
 
 
 def test_every_flip_and_cut_of_a_stream_is_refused_before_a_model_runs():
@@ -578,10 +621,13 @@ def test_pipes_are_read_from_front_to_end():
     writer.start()
     with os.fdopen(descriptor, "rb") as pipe, llmcomp.open(pipe, model=MODEL) as file:
         assert not file.seekable()
+        assert file.tell() == 0
         with pytest.raises(io.UnsupportedOperation):
             file.seek(0)
         assert file.read(7) == TEXT[:7]
+        assert file.tell() == 7
         assert file.read() == TEXT[7:] + TEXT
+        assert file.tell() == 2 * len(TEXT)
     writer.join()
 
 
