@@ -31,7 +31,7 @@ from llmcomp.container import SEGMENT_BYTES, Parser, Profile, Segment
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
-from llmcomp.pace import Pace, in_words
+from llmcomp.pace import Pace, check_limit, in_words
 from llmcomp.steering.choices import Auto, Choice, Trained, candidates, parse
 from llmcomp.steering.kinds import NoSteering, Steering
 from llmcomp.steps import Progress, Steps
@@ -127,8 +127,7 @@ class BlobCompressor:
             trace=False,
         )
         plan = self._planned(total or 0)
-        if max_seconds is not None and not max_seconds > 0:
-            raise ValueError(f"max_seconds is {max_seconds:g}; wanted more than 0")
+        check_limit(max_seconds)
         self._choice = parse(steer)
         self._model = load_model(model) if isinstance(model, str) else model
         self._plan = replace(plan, numerics=numerics_for(self._model, profile, margin))
@@ -433,8 +432,10 @@ def decompressing_stream(
         How many plain bytes were written.
 
     Raises:
+        ValueError: if ``max_seconds`` is not above 0.
         LLMCompError: as `llmcomp.codec.decompressing` does; also if it would take too long.
     """
+    check_limit(max_seconds)
     pace = Pace(("decode",))
     for piece in _pieces(source):
         decompressor.feed(piece)
