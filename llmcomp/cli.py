@@ -1,12 +1,14 @@
 """The command line, above everything; each command's work lives in the module it names.
 
-Exit codes: 0 done, 1 the data or the model say no (one line on standard error), 2 wrong usage.
+Exit codes: 0 done, 1 the data or the model say no (one line on standard error), 2 wrong usage, 130
+stopped by Ctrl-C, 141 the reader of standard output has gone (no words).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import io
 import json
@@ -55,9 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except BrokenPipeError:
+        # ends in silence, as other tools do when whoever read their output has gone; the
+        # interpreter flushes at its exit, and would complain there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(options: argparse.Namespace) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
+        sys.stdout.flush()  # here, where a closed pipe can be answered
+    except BrokenPipeError:
+        raise
     except (LLMCompError, OSError) as error:
         return _failed(options, error, 1)
     except ValueError as error:
@@ -79,7 +94,7 @@ def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int
 def _print_json(options: argparse.Namespace, value: object) -> None:
     """Prints to standard output, or to standard error where the former carries the data."""
     taken = getattr(options, "target", None) == "-"
-    print(json.dumps(value), file=sys.stderr if taken else sys.stdout)
+    print(json.dumps(value), file=sys.stderr if taken else sys.stdout, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -377,10 +392,10 @@ def _compress(options: argparse.Namespace) -> None:
         with _watching("encode", "verify", open_ended=total is None and not whole) as report:
             if whole:
                 result = run(compressing(source.read(), **asked), report)
-                _write(options.target, result.blob)
+                _write(options.target, result.blob, options)
             else:
                 stream = BlobCompressor(total=total, max_seconds=options.max_seconds, **asked)
-                with _target(options.target) as target:
+                with _target(options.target, options) as target:
                     result = run(compressing_stream(source, target, stream), report)
     _show_bill(result, options)
 
@@ -408,7 +423,7 @@ def _compress_files(options: argparse.Namespace, asked: dict[str, Any]) -> BlobC
     leave_out = None if options.target == "-" else Path(options.target)
     entries, notes = find_entries(map(Path, options.inputs), leave_out)
     with (
-        _target(options.target) as target,
+        _target(options.target, options) as target,
         _watching("encode", "verify") as report,
     ):
         job = archiving(entries, target, max_seconds=options.max_seconds, **asked)
@@ -512,7 +527,7 @@ def _cat(options: argparse.Namespace) -> None:
         else:
             archive = Archive(source, model=_model(options))
             job = functools.partial(archive.copying, options.member)
-        with _target("-") as target, _watching("decode") as report:
+        with _target("-", options) as target, _watching("decode") as report:
             run(job(target, start, stop), report)
 
 
@@ -529,7 +544,7 @@ def _decode_all(options: argparse.Namespace) -> int:
             source.seek(start)
         blob = BlobDecompressor(model=_model(options), total=total)
         with (
-            _target(options.target) as target,
+            _target(options.target, options) as target,
             _watching("decode", open_ended=total is None) as report,
         ):
             job = decompressing_stream(source, target, blob, max_seconds=options.max_seconds)
@@ -578,7 +593,7 @@ def _steer_train(options: argparse.Namespace) -> None:
     target = options.output or ("-" if options.input == "-" else options.input + STEER_SUFFIX)
     _refuse_overwriting(target, options)
     soft = _trained(load_model(options.model), _read(options.input), options)
-    _write(target, soft.to_bytes())
+    _write(target, soft.to_bytes(), options)
 
 
 def _steer_show(options: argparse.Namespace) -> None:
@@ -633,7 +648,7 @@ def _steer_sweep(options: argparse.Namespace) -> None:
 
         rows = run(job, report_progress)
     if options.figure:
-        _write(options.figure, charts.rate_distortion(rows).to_html().encode())
+        _write(options.figure, charts.rate_distortion(rows).to_html().encode(), options)
     if options.json:
         print(json.dumps([steering.as_json(row) for row in rows]))
     else:
@@ -741,21 +756,27 @@ def _size(source: BinaryIO) -> int | None:
 
 
 def _refuse_overwriting(target: str, options: argparse.Namespace) -> None:
-    if target != "-" and Path(target).exists() and not options.force:
+    if target == "-":
+        return
+    if Path(target).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    # a device or a pipe loses nothing by being written to
+    if Path(target).is_file() and not options.force:
         raise ValueError(f"{target} exists; use -f to overwrite it, or -o to name another file")
 
 
-def _write(name: str, data: bytes) -> None:
+def _write(name: str, data: bytes, options: argparse.Namespace) -> None:
     """Writes a whole file or nothing."""
-    with _target(name) as target:
+    with _target(name, options) as target:
         target.write(data)
 
 
 @contextlib.contextmanager
-def _target(name: str) -> Iterator[BinaryIO]:
+def _target(name: str, options: argparse.Namespace) -> Iterator[BinaryIO]:
     """Opens what a command writes; a file is whole or absent.
 
-    It is written under a temporary name and renamed when all of it is on the disk.
+    It is written under a temporary name and renamed when all of it is on the disk, unless somebody
+    else has made such a file meanwhile.
     """
     if name == "-":
         yield sys.stdout.buffer
@@ -766,12 +787,16 @@ def _target(name: str) -> Iterator[BinaryIO]:
         with target.open("wb") as file:
             yield file
         return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".tmp")
+    try:  # a name of its own: the target's with something added may be too long
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".llmcomp-", suffix=".tmp")
+    except OSError as error:  # which names the temporary file
+        raise OSError(error.errno, error.strerror, name) from None
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        _refuse_overwriting(name, options)
         Path(temporary).chmod(target.stat().st_mode if target.exists() else _new_file_mode())
         Path(temporary).replace(target)
     except BaseException:

@@ -424,8 +424,11 @@ class Parser:
             reader = Reader(bytes(self._buffer[:_LONGEST_HEAD]), self._at, whole=whole)
             self._head = read_head(reader, self._index)
         size = self._head.size + self._head.rest
-        Reader(bytes(self._buffer[:size]), self._at, whole=whole).take(size)
-        segment = open_segment(self._packed, self._index, self._head, self._drop(size))
+        framed = bytes(self._buffer[:size])
+        Reader(framed, self._at, whole=whole).take(size)
+        # a damaged segment stays, so that trying again finds the same damage
+        segment = open_segment(self._packed, self._index, self._head, framed)
+        self._drop(size)
         self.ended, self._head, self._due = self._head.last, None, 1
         self._index += 1
         return segment
@@ -618,16 +621,11 @@ def read_head(reader: Reader, index: int) -> Head:
         LLMCompError: as `unpack` does; also if the payload is longer than any encoder makes it,
             so that memory stays bounded where a blob is read piece by piece.
     """
-    head = _read_head(reader, index)
-    if head.rest > MAX_STREAMED:
-        raise FormatError(
-            f"segment {index} claims {head.rest:,} stored bytes; at most {MAX_STREAMED:,} are "
-            "read at a time"
-        )
-    return head
+    return _read_head(reader, index, MAX_STREAMED)
 
 
-def _read_head(reader: Reader, index: int) -> Head:
+def _read_head(reader: Reader, index: int, limit: int | None = None) -> Head:
+    """Reads a head; refuses one whose payload and stored checksum pass ``limit`` bytes."""
     start, tag = reader.at, reader.byte()
     if tag >> 5 or tag & 3 == 3:
         raise VersionError(f"segment tag {tag:#04x} is unknown here; update llmcomp")
@@ -641,14 +639,25 @@ def _read_head(reader: Reader, index: int) -> Head:
     if tag & _LANES and (n_lanes < 2 or method is not Method.LM):
         raise FormatError(f"{n_lanes} lanes in a {method.name.lower()} segment")
     lengths = []
-    room = SEGMENT_BYTES
-    for _ in range(n_lanes):
-        plain = reader.varint("a plain length", room)
-        if plain == 0 and method is Method.LM:
-            raise FormatError("a lane of an lm segment is empty")
+    room, rest = SEGMENT_BYTES, CRC_BYTES
+    for lane in range(n_lanes):
+        try:
+            plain = reader.varint("a plain length", room)
+            if plain == 0 and method is Method.LM:
+                raise FormatError("a lane of an lm segment is empty")
+            stored = method is Method.STORED
+            payload = plain if stored else reader.varint("a payload length", 1 << 32)
+        except Starved as starved:
+            # every further lane takes two bytes or more: a head that comes byte by byte is then
+            # begun again a few times, not once a byte
+            raise Starved(starved.due + 2 * (n_lanes - lane - 1) + CRC_BYTES) from None
         room -= plain
-        stored = method is Method.STORED
-        payload = plain if stored else reader.varint("a payload length", 1 << 32)
+        rest += payload
+        if limit is not None and rest > limit:
+            raise FormatError(
+                f"segment {index} claims {rest:,} stored bytes or more; at most {limit:,} are "
+                "read at a time"
+            )
         lengths.append((plain, payload))
     if room == SEGMENT_BYTES and (index or not last):
         raise FormatError(f"segment {index} is empty; only an empty blob has one such")

@@ -29,6 +29,8 @@ __all__ = ["LLMCompressor", "LLMDecompressor", "LLMFile", "open"]
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
+_MODES = frozenset(kind + b for kind in "rwxa" for b in ("", "b"))
+
 
 class LLMCompressor:
     """Compresses bytes that come in pieces; `llmcomp.stream.BlobCompressor` says what that means.
@@ -72,8 +74,8 @@ class LLMCompressor:
 
         Raises:
             TypeError: if ``data`` is not bytes.
-            ValueError: after `flush`; or if the text grows past 1 MiB and the choice of steering
-                needs all of it.
+            ValueError: after `flush`, or after a call that failed; or if the text grows past 1 MiB
+                and the choice of steering needs all of it.
         """
         if self._flushed:
             raise ValueError("the compressor has been flushed")
@@ -83,7 +85,7 @@ class LLMCompressor:
         """Ends the blob and gives the rest of it.
 
         Raises:
-            ValueError: if it was called before.
+            ValueError: if it was called before, or after a call that failed.
         """
         if self._flushed:
             raise ValueError("flush() was called before")
@@ -159,7 +161,11 @@ class LLMFile(io.BufferedIOBase):
     Blobs that follow one another are read as one; mode ``a`` adds one. Reading a file that can seek
     decodes only what is asked for: after a `seek` into the middle of a segment, the lane there and
     no other, so that its plain checksum cannot be looked at (see `llmcomp.ranges`). Reading on from
-    there, or from a segment's start, decodes and checks the whole segment.
+    there, or from a segment's start, decodes and checks the whole segment. The first `seek` over a
+    segment reads all of it, to check what is stored.
+
+    After a `write` that failed nothing more can be written, and closing leaves the blob cut: bytes
+    may be missing from it.
 
     Args:
         filename: a path, or an open binary file, which is not closed with this one.
@@ -192,6 +198,7 @@ class LLMFile(io.BufferedIOBase):
         self._reading: io.BufferedReader | None = None
         self._writing: BlobCompressor | None = None
         self._written = 0
+        self._broken = False
         options = {
             "preset": preset,
             "steer": steer,
@@ -203,7 +210,7 @@ class LLMFile(io.BufferedIOBase):
             "methods": methods,
         }
         given = [name for name, value in options.items() if value is not None]
-        if mode.removesuffix("b") not in {"r", "w", "x", "a"}:
+        if mode not in _MODES:
             raise ValueError(f"mode {mode!r}; wanted r, w, x or a, with or without b")
         self.mode = mode[0] + "b"
         if mode[0] == "r" and given:
@@ -233,11 +240,14 @@ class LLMFile(io.BufferedIOBase):
         return self._open_file().name
 
     def close(self) -> None:
-        """Ends the blob that is being written; closes the file if it was opened here."""
+        """Ends the blob that is being written; closes the file if it was opened here.
+
+        After a `write` that failed the blob is left cut.
+        """
         if self._file is None:
             return
         try:
-            if self._writing is not None:
+            if self._writing is not None and not self._broken:
                 self._file.write(run(self._writing.finish()))
         finally:
             try:
@@ -297,18 +307,22 @@ class LLMFile(io.BufferedIOBase):
 
         Raises:
             TypeError: if ``data`` is not bytes.
-            ValueError: as `LLMCompressor.compress` does.
+            ValueError: as `LLMCompressor.compress` does; or if an earlier call failed.
         """
         file = self._open_file()
         if self._writing is None:
             raise io.UnsupportedOperation("the file was not opened for writing")
         plain = as_bytes(data)
+        if self._broken:
+            raise ValueError("an earlier write failed, so the blob is cut; begin a new file")
+        self._broken = True  # until all of it is done
         file.write(run(self._writing.feed(plain)))
+        self._broken = False
         self._written += len(plain)
         return len(plain)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a plain byte; decodes nothing."""
+        """Moves to a plain byte; decodes nothing, but checks what is stored on the way there."""
         return self._reader().seek(offset, whence)
 
     def tell(self) -> int:
@@ -436,10 +450,11 @@ class _Seeking(io.RawIOBase):
             offset += self._position
         elif whence == io.SEEK_END:
             offset += self._segments().length()
-        self._position = max(0, offset)
+        position = max(0, offset)
         if offset > 0 and self._segments().find(offset) is None:  # to the end, as lzma does
-            self._position = self._segments().length()
-        return self._position
+            position = self._segments().length()
+        self._position = position
+        return position
 
     def _segments(self) -> SegmentIndex:
         if self._index is None:
@@ -471,6 +486,7 @@ class _Piped(io.RawIOBase):
         self._model = model
         self._blob = BlobDecompressor(model=model)
         self._plain = memoryview(b"")
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -482,7 +498,11 @@ class _Piped(io.RawIOBase):
         count = min(len(view), len(self._plain))
         view[:count] = self._plain[:count]
         self._plain = self._plain[count:]
+        self._position += count
         return count
+
+    def tell(self) -> int:
+        return self._position
 
     def _advance(self) -> bool:
         """Reads a piece or decodes a segment; False at the end."""

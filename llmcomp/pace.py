@@ -76,6 +76,16 @@ class Pace:
         return seconds
 
 
+def check_limit(seconds: float | None) -> None:
+    """Refuses a limit of time that is none.
+
+    Raises:
+        ValueError: if it is not a number above 0; None stands for no limit.
+    """
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"max_seconds is {seconds:g}; wanted more than 0")
+
+
 def in_words(seconds: float) -> str:
     """Says a time as people do.
 

@@ -4,16 +4,21 @@ In: a seekable file that holds a blob. Out: any range of its plain bytes. A segm
 all of its lengths, so a reader hops from head to head and decodes only what overlaps the range:
 whole segments, or single lanes of segments that a model coded.
 
-What is checked: the stored checksum of every segment that is touched, before anything of it is
-decoded; its plain checksum wherever all of it is decoded. Where some lanes are decoded there is no
-sum that covers them alone: intact data and another machine's numbers would then go unnoticed
-except for lengths, which is why `llmcomp.codec.decompress` always decodes everything.
+What is checked: the stored checksum of every segment that is decoded or hopped over, once, because
+a damaged length would move everything behind it. What lies before a range is therefore read, in
+small pieces, but not decoded; what lies behind it is not read, unless an end of the range counts
+from the end. The plain checksum is looked at wherever all of a segment is decoded. Where some lanes
+are decoded there is no sum that covers them alone: intact data and another machine's numbers would
+then go unnoticed except for lengths, which is why `llmcomp.codec.decompress` always decodes
+everything.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import sys
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +26,7 @@ from typing import IO, TypeVar, cast
 
 from llmcomp.codec import SegmentDecoder, as_bytes
 from llmcomp.container import (
+    CRC_BYTES,
     Head,
     Method,
     Reader,
@@ -31,6 +37,7 @@ from llmcomp.container import (
     open_segment,
     read_head,
     read_header,
+    varint,
 )
 from llmcomp.models.base import LanguageModel
 from llmcomp.steps import Steps, run
@@ -51,6 +58,9 @@ T = TypeVar("T")
 _HEAD_BYTES = 256
 """What is read at first where a head lies: enough for one of 64 lanes."""
 
+_PIECE_BYTES = 1 << 16
+"""How much is read at a time of what is only checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -58,6 +68,7 @@ class Place:
 
     Attributes:
         at: byte of the file where it begins.
+        blob_at: byte of the file where its blob begins.
         start: how many plain bytes lie before it.
         head: what it says of itself.
         index: its place in its blob, from 0.
@@ -66,6 +77,7 @@ class Place:
     """
 
     at: int
+    blob_at: int
     start: int
     head: Head
     index: int
@@ -77,9 +89,17 @@ class Place:
         """How many plain bytes lie before its end."""
         return self.start + self.head.plain_length
 
+    @property
+    def end(self) -> int:
+        """Byte of the file where it ends."""
+        return self.at + self.head.size + self.head.rest
+
 
 class SegmentIndex:
     """Finds and decodes segments of a blob in a seekable file; hops on only as far as it must.
+
+    The first hop over a segment reads and checks all that is stored of it, later ones read nothing.
+    After an error it stands where it stood before, so that trying again gives the same error.
 
     Args:
         file: open for reading; the blob begins at its present position.
@@ -97,21 +117,22 @@ class SegmentIndex:
         self._file = file
         self._model = model
         self._several = several
-        self._at = self._blob_at = file.tell()
+        self._begin = file.tell()
         self._end = file.seek(0, os.SEEK_END)
         self._places: list[Place] = []
-        self._starts: list[int] = []
+        self._sound: Place | None = None  # the last place, once its stored checksum held
 
     def find(self, position: int) -> Place | None:
         """Finds the segment that holds a plain byte; None if the plain bytes end before it.
 
         Raises:
-            LLMCompError: if what lies on the way is no blob, cut, or followed by other bytes.
+            LLMCompError: if what lies on the way is no blob, damaged, cut, or followed by other
+                bytes.
         """
         while not self._places or self._places[-1].stop <= position:
             if not self._hop():
                 return None
-        return self._places[bisect_right(self._starts, position) - 1]
+        return self._places[bisect_right(self._places, position, key=lambda p: p.start) - 1]
 
     def first(self) -> Place:
         """Finds the first segment, which says whether the blob is an archive.
@@ -143,49 +164,68 @@ class SegmentIndex:
         size = place.head.size + place.head.rest
         framed = self._file.read(size)
         if len(framed) < size:
-            raise cut(place.at + len(framed), size, place.at)
-        return open_segment(place.header, place.index, place.head, framed)
+            at = place.at - place.blob_at
+            raise cut(at + len(framed), size, at)
+        segment = open_segment(place.header, place.index, place.head, framed)
+        if place is self._places[-1]:
+            self._sound = place
+        return segment
 
     def _hop(self) -> bool:
-        """Reads the next head; False at the end."""
+        """Reads the next head, once the last segment has proved sound; False at the end."""
         last = self._places[-1] if self._places else None
-        if last is not None and last.head.last:
-            if self._at == self._end:
-                return False
-            if not self._several:
-                raise followed(self._at - self._blob_at)
-            last, self._blob_at = None, self._at
+        at, blob_at, start = self._begin, self._begin, 0
+        if last is not None:
+            self._check(last)
+            at, blob_at, start = last.end, last.blob_at, last.stop
+            if last.head.last:
+                if at == self._end:
+                    return False
+                if not self._several:
+                    raise followed(at - blob_at)
+                last, blob_at = None, at
         if last is None:
-            start = self._places[-1].stop if self._places else 0
-            header, packed = self._parse(read_header)
+            header, packed = self._parse(read_header, at, blob_at)
+            at += len(packed)
             index, decoder = 0, SegmentDecoder(header, self._model)
         else:
-            start, packed, index, decoder = last.stop, last.header, last.index + 1, last.decoder
-        at = self._at
-        head, _ = self._parse(lambda reader: read_head(reader, index))
-        if self._end - self._at < head.rest:
-            raise cut(self._end - self._blob_at, head.rest, self._at - self._blob_at)
-        self._at += head.rest
-        self._places.append(Place(at, start, head, index, packed, decoder))
-        self._starts.append(start)
+            packed, index, decoder = last.header, last.index + 1, last.decoder
+        head, _ = self._parse(lambda reader: read_head(reader, index), at, blob_at)
+        place = Place(at, blob_at, start, head, index, packed, decoder)
+        if self._end < place.end:
+            raise cut(self._end - blob_at, head.rest, at + head.size - blob_at)
+        self._places.append(place)
         return True
 
-    def _parse(self, parse: Callable[[Reader], T]) -> tuple[T, bytes]:
-        """Parses at the present place, reading as much as that takes; also gives its bytes."""
-        self._file.seek(self._at)
+    def _check(self, place: Place) -> None:
+        """Checks what is stored of the last place, a piece at a time, unless that was done."""
+        if place is self._sound:
+            return
+        self._file.seek(place.at)
+        crc = zlib.crc32(place.header + varint(place.index))
+        left = place.end - place.at - CRC_BYTES
+        while left and (piece := self._file.read(min(left, _PIECE_BYTES))):
+            crc = zlib.crc32(piece, crc)
+            left -= len(piece)
+        if left or self._file.read(CRC_BYTES) != crc.to_bytes(CRC_BYTES, "little"):
+            self.load(place)  # says what is wrong
+        self._sound = place
+
+    def _parse(self, parse: Callable[[Reader], T], at: int, blob_at: int) -> tuple[T, bytes]:
+        """Parses at a byte of the file, reading as much as that takes; also gives its bytes."""
+        self._file.seek(at)
         data = self._file.read(_HEAD_BYTES)
-        start = self._at - self._blob_at
+        start = at - blob_at
         while True:
-            reader = Reader(data, start, whole=self._at + len(data) >= self._end)
+            reader = Reader(data, start, whole=at + len(data) >= self._end)
             try:
                 found = parse(reader)
             except Starved as starved:
                 more = self._file.read(max(len(data), starved.due - start - len(data)))
                 if not more:  # the file has shrunk since
-                    self._end = self._at + len(data)
+                    self._end = at + len(data)
                 data += more
                 continue
-            self._at += reader.at
             return found, data[: reader.at]
 
 
@@ -197,6 +237,8 @@ def read_range(
     model: str | LanguageModel | None = None,
 ) -> bytes:
     """Gives plain bytes ``[start, stop)`` of a blob; decodes no more than it has to.
+
+    What lies before them is read and checked against its stored checksums, too.
 
     Args:
         source: a blob, or a seekable file that holds one from its present position on.
@@ -244,9 +286,10 @@ def copying_range(
     Raises:
         LLMCompError: as `read_range` does.
     """
-    begin, end, _ = slice(start, stop).indices(index.length())
+    from_end = any(bound is not None and bound < 0 for bound in (start, stop))
+    begin, end, _ = slice(start, stop).indices(index.length() if from_end else sys.maxsize)
     at = begin
-    while at < end and (place := index.find(at)) is not None:
+    while (place := index.find(at)) is not None and at < end:
         target.write((yield from decoding_part(index, place, at, min(end, place.stop))))
         at = min(end, place.stop)
     return at - begin

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from llmcomp.bill import Bill
@@ -27,11 +28,11 @@ from llmcomp.codec import (
     compressing_as_planned,
     numerics_for,
 )
-from llmcomp.container import SEGMENT_BYTES, Parser, Profile
+from llmcomp.container import SEGMENT_BYTES, Parser, Profile, Segment
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
-from llmcomp.pace import Pace, in_words
+from llmcomp.pace import Pace, check_limit, in_words
 from llmcomp.steering.choices import Auto, Choice, Trained, candidates, parse
 from llmcomp.steering.kinds import NoSteering, Steering
 from llmcomp.steps import Progress, Steps
@@ -84,6 +85,8 @@ class BlobCompressor:
     one the header is written before the text is known: steering must then be one way, given
     beforehand, and it cannot be left out again; nor can a margin that was too narrow grow.
 
+    After any exception, also an interrupt, it is of no more use: bytes of the blob may be lost.
+
     Args:
         total: bytes in all, if known; for progress and estimates only.
         max_seconds: once the estimate says that the job would take longer, the rest is kept
@@ -118,10 +121,17 @@ class BlobCompressor:
         max_seconds: float | None = None,
         table: bytes | None = None,
     ) -> None:
-        n_bytes = SEGMENT_BYTES if total is None else total
-        plan = Plan.make(n_bytes, preset, lanes, lane_bytes, verify, methods, trace=False)
-        if max_seconds is not None and not max_seconds > 0:
-            raise ValueError(f"max_seconds is {max_seconds:g}; wanted more than 0")
+        self._planned = partial(
+            Plan.make,
+            preset=preset,
+            lanes=lanes,
+            lane_bytes=lane_bytes,
+            verify=verify,
+            methods=methods,
+            trace=False,
+        )
+        plan = self._planned(total or 0)
+        check_limit(max_seconds)
         self._choice = parse(steer)
         self._model = load_model(model) if isinstance(model, str) else model
         numerics = numerics_for(self._model, profile, margin)
@@ -133,7 +143,7 @@ class BlobCompressor:
         self._reader = Parser()
         self._held = bytearray()
         self._start = self._index = 0
-        self._late = False
+        self._late = self._broken = False
         self.bill = Bill()
         self.steering: Steering = NoSteering()
         self.tried: Sequence[tuple[str, int]] = ()
@@ -150,16 +160,11 @@ class BlobCompressor:
 
         Raises:
             TypeError: if ``data`` is not bytes.
-            ValueError: if the text grows past 1 MiB and the choice of steering needs all of it.
+            ValueError: if the text grows past 1 MiB and the choice of steering needs all of it; if
+                ``lane_bytes`` makes too many lanes; or if an earlier call failed.
             ModelError: if a soft prompt was made for another model.
         """
-        self._held += as_bytes(data)
-        parts = []
-        while len(self._held) > SEGMENT_BYTES:
-            window = bytes(self._held[:SEGMENT_BYTES])
-            parts.append((yield from self._window(window, last=False)))
-            del self._held[:SEGMENT_BYTES]
-        return b"".join(parts)
+        return (yield from self._once(self._feed(as_bytes(data))))
 
     def finish(self) -> Steps[bytes]:
         """Compresses what is held back and ends the blob.
@@ -171,10 +176,36 @@ class BlobCompressor:
             The last bytes of the blob.
 
         Raises:
+            ValueError: as `feed` does.
             ModelError: as `feed` does.
         """
+        return (yield from self._once(self._finish()))
+
+    def _once(self, steps: Steps[bytes]) -> Steps[bytes]:
+        """Runs a call, unless an earlier one was left before its end."""
+        if self._broken:
+            raise ValueError(
+                "an earlier call failed, so bytes of the blob are lost; begin with a new compressor"
+            )
+        self._broken = True
+        result = yield from steps
+        self._broken = False
+        return result
+
+    def _feed(self, data: bytes) -> Steps[bytes]:
+        self._held += data
+        parts = []
+        while len(self._held) > SEGMENT_BYTES:
+            window = bytes(self._held[:SEGMENT_BYTES])
+            self._planned(len(window))  # how many lanes lane_bytes makes is known only now
+            parts.append((yield from self._window(window, last=False)))
+            del self._held[:SEGMENT_BYTES]
+        return b"".join(parts)
+
+    def _finish(self) -> Steps[bytes]:
         window = bytes(self._held)
         self._held.clear()
+        self._planned(len(window))
         came_whole = self._encoder is None and len(window) <= SEGMENT_BYTES
         # what may have to be tried again, with other steering or a wider margin
         several = self._choice != NoSteering() or self._plan.numerics.profile is Profile.TOLERANT
@@ -272,7 +303,8 @@ class BlobDecompressor:
     """Decompresses a blob that comes in pieces of any size, segment by segment.
 
     A segment's stored checksum holds before a model runs on it, and its plain checksum holds before
-    any of its bytes are handed out.
+    any of its bytes are handed out. After any exception, also an interrupt, the next `decode`
+    begins the same segment again.
 
     Args:
         model: as in `llmcomp.codec.decompressing`.
@@ -295,23 +327,24 @@ class BlobDecompressor:
         self._total = total
         self._parser = Parser()
         self._decoder: SegmentDecoder | None = None
+        self._segment: Segment | None = None  # parsed, and not decoded yet
         self._index = 0
         self.done = 0
 
     @property
     def ended(self) -> bool:
-        """Whether the last segment has come."""
-        return self._parser.ended
+        """Whether the last segment has been decoded."""
+        return self._parser.ended and self._segment is None
 
     @property
     def starved(self) -> bool:
         """Whether `decode` can do nothing before more is fed."""
-        return self._parser.starved
+        return self._parser.starved and self._segment is None
 
     @property
     def unused(self) -> bytes:
         """What came after the blob's end."""
-        return self._parser.unused
+        return self._parser.unused if self.ended else b""
 
     def feed(self, data: bytes) -> None:
         """Takes the next piece of the blob.
@@ -334,7 +367,9 @@ class BlobDecompressor:
             LLMCompError: as `llmcomp.codec.decompressing` does, but a blob that is not whole yet is
                 no error.
         """
-        segment = self._parser.next_segment()
+        if self._segment is None:
+            self._segment = self._parser.next_segment()
+        segment = self._segment
         if segment is None or self._parser.header is None:
             return None
         if self._decoder is None:
@@ -347,7 +382,7 @@ class BlobDecompressor:
             )
         total = max(self._total or 0, so_far)
         plain, _ = yield from self._decoder.decode(segment, self._index, self.done, total)
-        self.done, self._index = so_far, self._index + 1
+        self.done, self._index, self._segment = so_far, self._index + 1, None
         return plain
 
     def finish(self) -> None:
@@ -407,8 +442,10 @@ def decompressing_stream(
         How many plain bytes were written.
 
     Raises:
+        ValueError: if ``max_seconds`` is not above 0.
         LLMCompError: as `llmcomp.codec.decompressing` does; also if it would take too long.
     """
+    check_limit(max_seconds)
     pace = Pace(("decode",))
     for piece in _pieces(source):
         decompressor.feed(piece)

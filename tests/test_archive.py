@@ -329,15 +329,12 @@ def test_every_flip_and_cut_is_refused_before_a_model_runs(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_archive_damaged_further_on_leaves_nothing_behind(tmp_path):
+def test_an_archive_damaged_further_on_is_not_opened():
     files = {"a": os.urandom(SEGMENT_BYTES), "b": os.urandom(1000)}
     damaged = bytearray(made(files))
     damaged[-50] ^= 1
-    archive = Archive(bytes(damaged))
     with pytest.raises(DamagedError, match="segment 2 is damaged"):
-        archive.extract(tmp_path / "new")
-    assert list(tmp_path.iterdir()) == []
-    assert archive.read("a") == files["a"]
+        Archive(bytes(damaged))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_links_and_modes_survive_overwriting(file, tmp_path):
 
 
 def test_devices_are_written_to_not_replaced(file):
-    assert main(["compress", str(file), "--model", TINY, "-o", os.devnull, "-f"]) == 0
+    assert main(["compress", str(file), "--model", TINY, "-o", os.devnull]) == 0
     assert not Path(os.devnull).is_file()
 
 
@@ -204,6 +204,70 @@ def test_where_standard_output_has_the_data_json_goes_beside_it(file, capfdbinar
     out, err = capfdbinary.readouterr()
     assert out == b""
     assert json.loads(err)["error"] == "FormatError"
+
+
+@pytest.mark.parametrize("limit", ["-inf", "-1", "0", "nan"])
+@pytest.mark.parametrize("command", ["compress", "decompress", "cat"])
+def test_a_limit_of_time_is_above_0(file, capsys, command, limit):
+    source = str(file) if command == "compress" else blob_of(file)
+    capsys.readouterr()
+    words = [command, source, "--model", TINY, f"--max-seconds={limit}"]
+    assert main(words + ["-o", str(file.parent / "out")] * (command != "cat")) == 2
+    assert "wanted more than 0" in capsys.readouterr().err
+    assert not (file.parent / "out").exists()
+
+
+def test_names_of_outputs_may_be_as_long_as_the_system_allows(file):
+    target = file.parent / ("n" * 250 + ".llmc")
+    assert main(["compress", str(file), "--model", TINY, "-o", str(target)]) == 0
+    assert target.read_bytes().startswith(b"LLMC")
+
+
+def test_what_cannot_be_written_is_reported_under_its_own_name(file, capsys):
+    target = str(file.parent / "missing" / "out")
+    assert main(["compress", str(file), "--model", TINY, "-o", target]) == 1
+    assert capsys.readouterr().err == (
+        f"llmcomp: [Errno 2] No such file or directory: {target!r}\n"
+    )
+    assert main(["compress", str(file), "--model", TINY, "-o", str(file.parent)]) == 1
+    assert "Is a directory" in capsys.readouterr().err
+
+
+def test_a_file_made_meanwhile_is_not_overwritten(file, capsys, monkeypatch):
+    from llmcomp import stream
+
+    target = file.parent / "out"
+
+    def meanwhile(_source, out, compressor):
+        out.write(b"ours")
+        target.write_bytes(b"precious")
+        return compressor
+        yield
+
+    monkeypatch.setattr(stream, "compressing_stream", meanwhile)
+    words = ["compress", str(file), "--model", TINY, "-o", str(target)]
+    assert main(words) == 2
+    assert "exists; use -f" in capsys.readouterr().err
+    assert target.read_bytes() == b"precious"
+    assert sorted(file.parent.iterdir()) == sorted([file, target])
+    assert main([*words, "-f"]) == 0
+    assert target.read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("command", ["cat --model", "info", "info --json", "info missing"])
+def test_a_reader_that_goes_away_is_no_error(file, command):
+    words = [sys.executable, "-m", "llmcomp"]
+    if command == "info missing":
+        words += ["info", "missing", "--json"]
+    else:
+        words += [command.split()[0], blob_of(file), *command.split()[1:]]
+    words += [TINY] * (command == "cat --model")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(words, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 141
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize("command", ["compress", "decompress"])

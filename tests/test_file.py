@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcomp
-from llmcomp import codec
-from llmcomp.container import SEGMENT_BYTES, unpack
+from llmcomp import codec, container
+from llmcomp.container import MAX_LANES, SEGMENT_BYTES, unpack
 from llmcomp.errors import DamagedError, FormatError, MismatchError
 from llmcomp.file import LLMCompressor, LLMDecompressor, LLMFile
-from llmcomp.ranges import read_range
+from llmcomp.ranges import SegmentIndex, read_range
 from llmcomp.steering.choices import Auto
 from llmcomp.steps import run
 from llmcomp.stream import (
@@ -178,6 +178,7 @@ CALLS = {
     "foreign": foreign,
     "no such file": lambda m, path: m.open(path / "none"),
     "no such mode": lambda m, path: m.open(path / "x", "q"),
+    "no mode": lambda m, path: m.file(path / "x", None),
     "both modes": lambda m, path: m.open(path / "x", "rbt"),
     "r and w": lambda m, path: m.file(path / "x", "rw"),
     "encoding of bytes": lambda m, path: m.open(path / "x", "rb", encoding="utf-8"),
@@ -302,7 +303,7 @@ def test_what_needs_the_whole_text_is_refused_once_it_is_too_long(tiny):
         assert compressor.compress(bytes(SEGMENT_BYTES)) == b""
         with pytest.raises(ValueError, match="longer than the 1 MiB that a stream holds back"):
             compressor.compress(b"x")
-        with pytest.raises(ValueError, match="longer than the 1 MiB that a stream holds back"):
+        with pytest.raises(ValueError, match="an earlier call failed"):
             compressor.flush()
     from llmcomp.steering.kinds import NoSteering, RandomSteering
 
@@ -316,6 +317,48 @@ def test_wrong_options_are_refused_when_a_stream_is_made():
     for options in ({"preset": "tiny"}, {"methods": ()}, {"lanes": 0}, {"steer": "loudly"}):
         with pytest.raises(ValueError, match=r"wanted|at least"):
             LLMCompressor(model=MODEL, **options)
+
+
+def test_short_texts_may_have_short_lanes():
+    """How many lanes there will be is known only when the text is."""
+    for data in (b"", TEXT):
+        compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+        blob = compressor.compress(data) + compressor.flush()
+        assert blob == llmcomp.compress(data, model=MODEL, lane_bytes=50)
+    compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+    with pytest.raises(ValueError, match="20972 lanes in a segment"):
+        compressor.compress(bytes(SEGMENT_BYTES + 1))
+    compressor = LLMCompressor(model=MODEL, lane_bytes=50)
+    compressor.compress(bytes(50 * MAX_LANES + 1))
+    with pytest.raises(ValueError, match="4097 lanes in a segment"):
+        compressor.flush()
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_begun_again_at_every_byte(monkeypatch):
+    blob = llmcomp.compress(bytes(2 * MAX_LANES), model=MODEL, methods=("lm",), lane_bytes=2)
+    head, calls = container.read_head, []
+
+    def counted(reader, index):
+        calls.append(index)
+        return head(reader, index)
+
+    monkeypatch.setattr(container, "read_head", counted)
+    parser, segment = container.Parser(), None
+    for byte in blob:
+        parser.feed(bytes([byte]))
+        segment = segment or parser.next_segment()
+    assert segment is not None
+    assert len(segment.lanes) == MAX_LANES
+    assert len(calls) < 40
+
+
+def test_what_no_encoder_makes_is_refused_before_all_lanes_are_read():
+    start = unpack(LANED).frames[0].start
+    lane = container.varint(1) + container.varint(1 << 25)
+    parser = container.Parser()
+    parser.feed(LANED[:start] + bytes([2 | 8]) + container.varint(MAX_LANES) + 3 * lane)
+    with pytest.raises(FormatError, match="or more; at most 67,108,864 are read at a time"):
+        parser.next_segment()
 
 
 def test_every_flip_and_cut_of_a_stream_is_refused_before_a_model_runs():
@@ -409,6 +452,156 @@ def test_ranges_cross_segments_and_touch_no_other():
         read_range(bytes(broken), SEGMENT_BYTES + 5, SEGMENT_BYTES + 6, model=MODEL)
 
 
+def test_a_damaged_length_is_noticed_on_the_way_past_it():
+    """A flip that shortens a segment must not move what lies behind it."""
+    blob = bytearray(llmcomp.compress(b"ab" * 32, model=MODEL, methods=("xz",)))
+    blob[unpack(bytes(blob)).frames[0].start + 1] ^= 0x40  # 64 bytes become none
+    with pytest.raises(DamagedError, match="segment 0 is damaged"):
+        read_range(bytes(blob), 0, None, model=MODEL)
+    with LLMFile(io.BytesIO(bytes(blob)), model=MODEL) as file:
+        for _ in range(2):
+            with pytest.raises(DamagedError, match="segment 0 is damaged"):
+                file.read()
+    blob = bytearray(llmcomp.compress(MIXED, model=MODEL))
+    blob[unpack(bytes(blob)).frames[1].payload + 70_000] ^= 1
+    for start, stop in [(-3, None), (2 * SEGMENT_BYTES, None), (2 * SEGMENT_BYTES + 5, 10**9)]:
+        with pytest.raises(DamagedError, match="segment 1 is damaged"):
+            read_range(bytes(blob), start, stop, model=MODEL)
+
+
+class ReadCounter(io.BytesIO):
+    """Counts the bytes that are read, and the most at a time."""
+
+    count = most = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.count, self.most = self.count + len(data), max(self.most, len(data))
+        return data
+
+
+def test_hopping_reads_once_and_in_pieces():
+    blob = llmcomp.compress(MIXED, model=MODEL)
+    file = ReadCounter(blob)
+    index = SegmentIndex(file, model=MODEL)
+    for _ in range(3):
+        assert index.length() == len(MIXED)
+    assert len(blob) < file.count < len(blob) + 2_000
+    assert file.most == 1 << 16
+    file = ReadCounter(blob)
+    assert read_range(file, 5, 10, model=MODEL) == MIXED[5:10]
+    assert file.count < unpack(blob).frames[0].stop + 1_000  # nothing behind the range is read
+
+
+def test_a_range_that_failed_fails_again():
+    """A second attempt must not begin where the first one stopped."""
+    blob = bytearray(llmcomp.compress(MIXED, model=MODEL))
+    blob[unpack(bytes(blob)).frames[1].start] |= 0x30
+    twice = bytes(blob[: unpack(LANED).frames[0].start]) + bytes(blob)
+    for data in (bytes(blob), twice, LANED + b"LLMC\xff" + LANED):
+        index = SegmentIndex(io.BytesIO(data), model=MODEL, several=True)
+        found = []
+        for _ in range(3):
+            with pytest.raises(llmcomp.LLMCompError) as caught:
+                index.length()
+            found.append((type(caught.value), str(caught.value)))
+        assert len(set(found)) == 1
+
+
+class Interrupted(FakeModel):
+    """Fails as often as it is told to, and works from then on."""
+
+    def __init__(self, error: type[BaseException], times: int = 1) -> None:
+        super().__init__()
+        self.error, self.times = error, times
+
+    def _fail(self) -> None:
+        if self.times:
+            self.times -= 1
+            raise self.error("now")
+
+    def begin(self, rows, room):
+        self._fail()
+        return super().begin(rows, room)
+
+    def score(self, rows):
+        self._fail()
+        return super().score(rows)
+
+
+def unseekable(data: bytes) -> io.BytesIO:
+    file = io.BytesIO(data)
+    file.seekable = lambda: False
+    return file
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_no_segment_is_lost_after_an_interrupt(error):
+    text = (TEXT * 2_000)[: SEGMENT_BYTES + 9]
+    blob = llmcomp.compress(text, model=MODEL, methods=("xz",))
+    start = unpack(blob).frames[1].start
+    # a second segment that the model codes
+    last = unpack(llmcomp.compress(text[-9:], model=MODEL, methods=("lm",))).frames[0].segment
+    header = blob[: unpack(blob).frames[0].start]
+    blob = blob[:start] + last.pack(header, 1, last=True)
+    assert llmcomp.decompress(blob, model=MODEL) == text
+    decompressor, out = LLMDecompressor(model=Interrupted(error)), b""
+    with pytest.raises(error):
+        decompressor.decompress(blob)
+    assert not decompressor.eof
+    assert not decompressor.needs_input
+    out = decompressor.decompress(b"")
+    assert decompressor.eof
+    assert out == text
+    with LLMFile(unseekable(blob), model=Interrupted(error)) as file:
+        assert file.read(SEGMENT_BYTES) == text[:SEGMENT_BYTES]
+        with pytest.raises(error):
+            file.read(1)
+        assert file.read() == text[SEGMENT_BYTES:]
+
+
+def test_damage_in_a_pipe_stays():
+    blob = bytearray(llmcomp.compress(MIXED, model=MODEL))
+    blob[unpack(bytes(blob)).frames[2].payload] ^= 1
+    with LLMFile(unseekable(bytes(blob)), model=MODEL) as file:
+        assert file.read(2 * SEGMENT_BYTES) == MIXED[: 2 * SEGMENT_BYTES]
+        for _ in range(3):
+            with pytest.raises(DamagedError, match="segment 2 is damaged"):
+                file.read(1)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_compressor_that_was_interrupted_is_of_no_more_use(error):
+    text = b"".join(b"%d bottles of beer; " % i for i in range(60_000))
+    compressor = LLMCompressor(model=Interrupted(error), methods=("lm",), verify=False)
+    with pytest.raises(error):
+        compressor.compress(text)
+    with pytest.raises(ValueError, match="an earlier call failed"):
+        compressor.compress(b"")
+    with pytest.raises(ValueError, match="an earlier call failed"):
+        compressor.flush()
+
+
+def test_an_interrupted_writer_closes_without_another_error(tmp_path):
+    text = b"".join(b"%d bottles of beer; " % i for i in range(60_000))
+    path = tmp_path / "x"
+    model = Interrupted(KeyboardInterrupt)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        llmcomp.open(path, "wb", model=model, methods=("lm",)) as file,
+    ):
+        file.write(text)
+    assert path.read_bytes() == b""
+    model = Interrupted(KeyboardInterrupt)
+    file = llmcomp.open(path, "wb", model=model, methods=("lm",))
+    with pytest.raises(KeyboardInterrupt):
+        file.write(text)
+    with pytest.raises(ValueError, match="an earlier write failed"):
+        file.write(b"more")
+    file.close()
+    assert path.read_bytes() == b""
+
+
 @pytest.mark.parametrize("wrong", ["text", 3, None])
 def test_a_range_is_of_bytes_or_a_file(wrong):
     with pytest.raises(TypeError, match="bytes-like object"):
@@ -428,10 +621,13 @@ def test_pipes_are_read_from_front_to_end():
     writer.start()
     with os.fdopen(descriptor, "rb") as pipe, llmcomp.open(pipe, model=MODEL) as file:
         assert not file.seekable()
+        assert file.tell() == 0
         with pytest.raises(io.UnsupportedOperation):
             file.seek(0)
         assert file.read(7) == TEXT[:7]
+        assert file.tell() == 7
         assert file.read() == TEXT[7:] + TEXT
+        assert file.tell() == 2 * len(TEXT)
     writer.join()
 
 

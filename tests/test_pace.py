@@ -79,6 +79,18 @@ def test_a_steered_text_past_the_limit_is_kept_without_model_and_prompt(tiny):
     assert llmcomp.decompress(packed, model=tiny) == DATA
 
 
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("-inf"), float("nan")])
+def test_a_limit_is_above_0_wherever_it_is_given(limit):
+    with pytest.raises(ValueError, match=r"max_seconds is .*; wanted more than 0"):
+        BlobCompressor(model=FakeModel(), max_seconds=limit)
+    packed = llmcomp.compress(b"text", model=FakeModel())
+    job = decompressing_stream(
+        io.BytesIO(packed), io.BytesIO(), BlobDecompressor(model=FakeModel()), max_seconds=limit
+    )
+    with pytest.raises(ValueError, match=r"max_seconds is .*; wanted more than 0"):
+        run(job)
+
+
 def test_decoding_past_the_limit_is_refused():
     packed = llmcomp.compress(DATA, model=FakeModel(), methods=("lm",), verify=False)
     job = decompressing_stream(
