@@ -130,6 +130,12 @@ def test_steered_hub_blobs(models):
     assert llmcomp.decompress(text, model=models["gpt2"]) == DATA
 
 
+def test_no_prompt_is_trained_through_a_hub_model(models):
+    with pytest.raises(ModelError, match="a string or noise can steer it") as caught:
+        llmcomp.compress(DATA, model=models["llama"], steer="trained")
+    assert "\n" not in str(caught.value)
+
+
 def test_another_model_is_refused(models, blobs):
     with pytest.raises(ModelError, match="decode with that model"):
         llmcomp.decompress(blobs["gpt2"], model=models["qwen3"])

@@ -298,8 +298,11 @@ def _frozen(model: LanguageModel) -> Any:
         ModelError: if the model is not an exported directory.
     """
     directory = getattr(model, "directory", None)
-    if directory is None:
-        raise ModelError(f"{model.name} has no directory of weights, so no prompt can be trained")
+    if directory is None or "fixed" not in model.profiles:  # a Hub model has other token ids
+        raise ModelError(
+            f"no prompt can be trained through {model.name}, only through the shipped models and "
+            "exported ones; a string or noise can steer it"
+        )
     return _load(directory)
 
 
