@@ -46,13 +46,14 @@ LAYERS = [
 ADAPTERS = {
     "torch": {
         "evaluate/calibrate.py",
+        "evaluate/stock_loop.py",
         "models/forward.py",
         "models/hub.py",
         "models/stock.py",
         "steering/fit.py",
         "train",
     },
-    "transformers": {"models/stock.py", "steering/fit.py", "train"},
+    "transformers": {"evaluate/stock_loop.py", "models/stock.py", "steering/fit.py", "train"},
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},
     "numba": {
@@ -60,7 +61,7 @@ ADAPTERS = {
         "coding/range_coder.py",
         "decisions.py",
         "exact.py",
-        "models/fixed.py",
+        "models/kernels.py",
     },
     "tokenizers": {"hub_tokens.py", "tokens.py", "train"},
     "huggingface_hub": {"models/sources.py"},

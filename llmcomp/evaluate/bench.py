@@ -111,7 +111,7 @@ def preset_rates(name: str, data: bytes, model: str) -> dict[str, Any]:
 
 
 def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Times encoding and decoding against the runner's own bare passes.
+    """Times encoding and decoding against bare passes: the runner's own, and stock transformers'.
 
     Args:
         model: the model.
@@ -119,11 +119,15 @@ def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> lis
         lane_counts: how many lanes to try.
 
     Returns:
-        For each count: tokens, seconds of each of the four, and the two ratios (bare over real:
-        1 would mean that coding costs nothing beside the model). Medians of three runs.
+        For each count: tokens, seconds of each of the five, two ratios (bare over real: 1 would
+        mean that coding costs nothing beside the model), and how many times faster the runner steps
+        than transformers does in float64. Medians of three runs.
     """
     schedule = PRESETS["balanced"].schedule_for(model.context_length)
     tokens = model.tokenizer.encode(data)
+    from llmcomp.evaluate.stock_loop import StockLoop  # torch takes its seconds only here
+
+    stock = StockLoop(model.directory)
     found = []
     for n_lanes in lane_counts:
         # one window a lane, and as many tokens as make the run a few seconds long
@@ -137,11 +141,12 @@ def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> lis
             for lane, e in zip(lanes, encoded, strict=True)
         ]
 
-        encode_s, decode_s, pass_s, loop_s = _medians(
+        encode_s, decode_s, pass_s, loop_s, stock_s = _medians(
             partial(_encode_all, model, lanes, schedule),
             partial(_decode_all, model, framed, schedule),
             partial(_bare_pass, model, rows),
             partial(_bare_loop, model, rows),
+            partial(stock.run, rows),
         )
         found.append({
             "lanes": n_lanes,
@@ -153,6 +158,8 @@ def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> lis
             "cached_loop_s": loop_s,
             "decode_ratio": loop_s / decode_s,
             "step_ms": 1e3 * loop_s / rows.shape[1],
+            "stock_step_ms": 1e3 * stock_s / rows.shape[1],
+            "stock_ratio": stock_s / loop_s,
         })
     return found
 
@@ -214,12 +221,13 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> str:
     """Renders relative speeds as a Markdown table."""
     lines = [
         "| lanes | tokens | encode against the bare parallel pass "
-        "| decode against the bare cached loop | bare step |",
-        "|---:|---:|---:|---:|---:|",
+        "| decode against the bare cached loop | bare step | transformers' step | against it |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {row['lanes']} | {row['tokens']:,} | {row['encode_ratio']:.2f}x "
-        f"| {row['decode_ratio']:.2f}x | {row['step_ms']:.1f} ms |"
+        f"| {row['decode_ratio']:.2f}x | {row['step_ms']:.2f} ms "
+        f"| {row['stock_step_ms']:.2f} ms | {row['stock_ratio']:.1f}x |"
         for row in rows
     ]
     return "\n".join(lines)

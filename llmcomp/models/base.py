@@ -8,6 +8,7 @@ is for the model to say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ class LanguageModel(Protocol):
     Attributes:
         name: registry name with its release, ``embedded-1``.
         number: registry number as blobs name it, 1 to 255.
+        directory: where its files lie.
         fingerprint: bytes[32], SHA-256 of everything its numbers depend on.
         context_length: longest row, the start token included.
         start_token: id that stands before every lane, given and never coded.
@@ -52,6 +54,7 @@ class LanguageModel(Protocol):
 
     name: str
     number: int
+    directory: Path
     fingerprint: bytes
     context_length: int
     start_token: int

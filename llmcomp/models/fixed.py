@@ -31,32 +31,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from llmcomp.errors import ModelError
-from llmcomp.exact import exp
+from llmcomp.models import kernels
 from llmcomp.models.base import Tokens
 from llmcomp.models.grid import WEIGHT_GRID, Float64Array, snap
+from llmcomp.models.kernels import (
+    ACTIVATION_GRID,
+    EXACT_BITS,
+    GATED_LIMIT,
+    HEAD_GRID,
+    HEAD_LIMIT,
+    SHARE_GRID,
+    Packed,
+    StepWeights,
+    pack,
+    square_bits,
+)
+from llmcomp.models.parallel import each_part
 from llmcomp.models.rotary import ROTARY_GRID, rotary_tables
 
 RECIPE = 1
 """Names the grids below; part of the fingerprint, so other grids never meet by accident."""
 
-ACTIVATION_GRID = 16  # inputs of matrix products, and the residual stream
-HEAD_GRID = 12  # queries, keys and values ...
-HEAD_LIMIT = 2.0**9  # ... which float32 holds exactly: 21 bits
-SHARE_GRID = 20  # attention weights before they are normalised, relative to the largest
-GATED_LIMIT = 2.0**11  # the feed-forward layer's hidden values
 PROMPT_LIMIT = 2.0**15  # entries of a steering prompt
 MIN_ROOM = 16  # positions a steering prompt must leave for text
-EXACT_BITS = 53
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [block, T] scores to a few MB
 _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time
 _PREFILL_TOKENS = 4096  # positions of a session's context that are run at a time
-_ACTIVATION = 2.0**ACTIVATION_GRID
-_HEAD = 2.0**HEAD_GRID
-_SHARE = 2.0**SHARE_GRID
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ class FixedRunner:
         self._prefix: _Prefix | None = None
         del self._weights
         self._assert_exact()
+        self._packed = self._pack()
 
     @classmethod
     def load(cls, directory: Path) -> FixedRunner:
@@ -245,6 +249,34 @@ class FixedRunner:
             down=matrix(("mlp.down_proj", s.hidden), inputs=s.intermediate),
         )
 
+    def _pack(self) -> StepWeights:
+        """Stacks the layers' weights for the cached step, as narrow as they are exact."""
+        s, layers = self.shape, self._layers
+
+        def matrices(name: str) -> tuple[Packed, float]:
+            return pack(np.stack([getattr(layer, name).T for layer in layers]))
+
+        def gains(name: str) -> Float64Array:
+            found = [getattr(layer, name) for layer in layers]
+            return np.stack(found) if found[0] is not None else np.empty((0, s.head_dim))
+
+        return StepWeights(
+            gains("norm_attention"),
+            *matrices("qkv"),
+            gains("norm_query"),
+            gains("norm_key"),
+            *matrices("output"),
+            gains("norm_mlp"),
+            *matrices("gate_up"),
+            *matrices("down"),
+            self._norm,
+            *pack(np.ascontiguousarray(self._head.T)),
+            *self.rotary,
+            s.norm_eps,
+            square_bits(s.hidden),
+            square_bits(s.head_dim),
+        )
+
     def _assert_exact(self) -> None:
         """Bounds every sum of products, in bits of its own units, and refuses a model over 53."""
         s = self.shape
@@ -291,7 +323,7 @@ class FixedRunner:
             ),
             "feed-forward out": max(linear(layer.down, GATED_LIMIT) for layer in layers),
             "head": linear(self._head, normed(self._norm)),
-            "squares": 2 * _square_bits(s.hidden) + math.log2(s.hidden),
+            "squares": 2 * square_bits(s.hidden) + math.log2(s.hidden),
         }
 
     def embed(self, tokens: Tokens) -> Float64Array:
@@ -448,9 +480,9 @@ class FixedRunner:
             if gain is not None:
                 per_head = part.reshape(-1, s.head_dim)
                 per_head[:] = _normed(per_head, gain, s.norm_eps)
-            _snap_heads(part)
-            _rotate(part, *self.rotary, positions)
-        _snap_heads(v)
+            kernels.snap_heads(part)
+            kernels.rotate(part, *self.rotary, positions)
+        kernels.snap_heads(v)
         return q, k, v
 
     def _attend(self, q: Float64Array, k: Float64Array, v: Float64Array, out: Float64Array) -> None:
@@ -467,8 +499,8 @@ class FixedRunner:
             stop = min(start + _QUERY_BLOCK, len(q))
             scores = q[start:stop] @ k[: before + stop].T
             totals = np.empty(stop - start)
-            _shares(scores, before + start, self._scale, totals)
-            _divide(scores @ v[: before + stop], totals, out[start:stop])
+            kernels.causal_shares(scores, before + start, self._scale, totals)
+            kernels.divide(scores @ v[: before + stop], totals, out[start:stop])
 
     def _finish_layer(self, layer: _Layer, x: Float64Array, mixed: Float64Array) -> Float64Array:
         """Adds attention's output and the feed-forward layer's to the residual stream [N, D]."""
@@ -485,11 +517,10 @@ class FixedSession:
         self._position = position
         self._room = room
         s = runner.shape
-        # Snapped keys and values fit float32 exactly and move half the memory. Keys lie with the
-        # positions last, so that a loop over them runs along memory.
-        heads = (s.n_layers, n_lanes, s.n_kv_heads)
-        self._keys = np.zeros((*heads, s.head_dim, room), np.float32)
-        self._values = np.zeros((*heads, room, s.head_dim), np.float32)
+        # Snapped keys and values fit float32 exactly and move half the memory.
+        lanes = (n_lanes, s.n_layers, s.n_kv_heads)
+        self._keys = np.zeros((*lanes, room, s.head_dim), np.float32)
+        self._values = np.zeros((*lanes, room, s.head_dim), np.float32)
 
     def fill(
         self, layer: int, lanes: slice, first: int, keys: Float64Array, values: Float64Array
@@ -504,8 +535,8 @@ class FixedSession:
             values: the same.
         """
         at = slice(first, first + keys.shape[-3])
-        self._keys[layer, lanes, ..., at] = np.moveaxis(keys, -3, -1)
-        self._values[layer, lanes, :, at] = np.swapaxes(values, -3, -2)
+        self._keys[lanes, layer, :, at] = np.swapaxes(keys, -3, -2)
+        self._values[lanes, layer, :, at] = np.swapaxes(values, -3, -2)
 
     def step(self, tokens: Tokens) -> Float64Array:
         """Feeds one token to each lane: int64[B] -> logits float64[B, V].
@@ -513,168 +544,37 @@ class FixedSession:
         Raises:
             ValueError: when the session's room is full.
         """
-        runner, s = self._runner, self._runner.shape
-        at, B = self._position, len(tokens)
-        if at >= self._room:
+        if self._position >= self._room:
             raise ValueError(f"the session's {self._room} positions are full; begin a new one")
+        runner, at = self._runner, self._position
         x = runner._embedding[tokens]
-        positions = np.full(B, at)
-        mixed = np.empty((B, s.n_heads * s.head_dim))
-        for i, layer in enumerate(runner._layers):
-            q, k, v = runner._heads(layer, x, positions)
-            self._keys[i, ..., at] = k.reshape(B, -1, s.head_dim)
-            self._values[i, :, :, at] = v.reshape(B, -1, s.head_dim)
-            _attend_cached(q, self._keys[i], self._values[i], at + 1, runner._scale, mixed)
-            x = runner._finish_layer(layer, x, mixed)
+        logits = np.empty((len(tokens), runner.shape.vocab_size))
+
+        def some(part: slice) -> None:
+            keys, values = self._keys[part], self._values[part]
+            kernels.step(runner._packed, x[part], keys, values, at, logits[part])
+
+        each_part(len(tokens), some)
         self._position += 1
-        return runner._logits(x)
-
-
-def _square_bits(width: int) -> int:
-    """Bits an entry may have so that a sum of ``width`` squares stays exact."""
-    return (EXACT_BITS - math.ceil(math.log2(width))) // 2
+        return logits
 
 
 def _normed(x: Float64Array, gain: Float64Array, eps: float) -> Float64Array:
     """RMS norm of the last axis, snapped to the activations' grid."""
     out = np.empty_like(x)
-    _rms_norm(x, gain, eps, _square_bits(x.shape[-1]), out)
+    kernels.rms_norm(x, gain, eps, square_bits(x.shape[-1]), out)
     return out
 
 
 def _added(x: Float64Array, y: Float64Array) -> Float64Array:
     """Residual sum, snapped."""
     out = np.empty_like(x)
-    _add(x, y, out)
+    kernels.add(x, y, out)
     return out
 
 
 def _gated(hidden: Float64Array) -> Float64Array:
-    """SwiGLU of [N, 2 * intermediate]: ``silu(gate) * up``, snapped and clamped."""
+    """SwiGLU of [N, 2 * intermediate], [N, intermediate]."""
     out = np.empty((len(hidden), hidden.shape[1] // 2))
-    _swiglu(hidden, out)
+    kernels.swiglu(hidden, out)
     return out
-
-
-@njit(cache=True, nogil=True)
-def _rms_norm(x, gain, eps, bits, out):  # type: ignore[no-untyped-def]
-    for n in range(x.shape[0]):
-        top = 0.0
-        for j in range(x.shape[1]):
-            top = max(top, abs(x[n, j]))
-        # entries become integers of at most ``bits`` bits, by a power of two: exact squares
-        _, exponent = math.frexp(top)
-        scale = math.ldexp(1.0, bits - exponent)
-        total = np.int64(0)
-        for j in range(x.shape[1]):
-            entry = np.int64(np.rint(x[n, j] * scale))
-            total += entry * entry
-        mean = np.float64(total) / x.shape[1] + eps * scale * scale
-        inverse = 1.0 / math.sqrt(mean) if mean > 0.0 else 0.0
-        for j in range(x.shape[1]):
-            y = np.rint(x[n, j] * scale) * inverse * gain[j]
-            out[n, j] = np.rint(y * _ACTIVATION) / _ACTIVATION
-
-
-@njit(cache=True, nogil=True)
-def _add(x, y, out):  # type: ignore[no-untyped-def]
-    for n in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[n, j] = x[n, j] + np.rint(y[n, j] * _ACTIVATION) / _ACTIVATION
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _to_head_grid(x):  # type: ignore[no-untyped-def]
-    return min(max(np.rint(x * _HEAD) / _HEAD, -HEAD_LIMIT), HEAD_LIMIT)
-
-
-@njit(cache=True, nogil=True)
-def _snap_heads(x):  # type: ignore[no-untyped-def]
-    for n in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            x[n, j] = _to_head_grid(x[n, j])
-
-
-@njit(cache=True, nogil=True)
-def _rotate(x, cos, sin, positions):  # type: ignore[no-untyped-def]
-    """Turns pairs (j, j + d/2) of every head of x[N, heads * d], in place."""
-    half = cos.shape[1]
-    for n in range(x.shape[0]):
-        p = positions[n]
-        for head in range(0, x.shape[1], 2 * half):
-            first, second = x[n, head : head + half], x[n, head + half : head + 2 * half]
-            for j in range(half):
-                a, b = first[j], second[j]
-                first[j] = _to_head_grid(a * cos[p, j] - b * sin[p, j])
-                second[j] = _to_head_grid(b * cos[p, j] + a * sin[p, j])
-
-
-@njit(cache=True, nogil=True)
-def _shares(scores, first, scale, totals):  # type: ignore[no-untyped-def]
-    """Turns scores [n, keys] of queries ``first..`` into integer shares, and sums them."""
-    for i in range(scores.shape[0]):
-        seen = first + i + 1
-        top = scores[i, 0]
-        for j in range(1, seen):
-            top = max(top, scores[i, j])
-        total = np.int64(0)
-        for j in range(seen):
-            share = np.rint(exp(max((scores[i, j] - top) * scale, -40.0)) * _SHARE)
-            scores[i, j] = share
-            total += np.int64(share)
-        for j in range(seen, scores.shape[1]):
-            scores[i, j] = 0.0
-        totals[i] = total
-
-
-@njit(cache=True, nogil=True)
-def _divide(sums, totals, out):  # type: ignore[no-untyped-def]
-    for n in range(sums.shape[0]):
-        for j in range(sums.shape[1]):
-            out[n, j] = np.rint(sums[n, j] / totals[n] * _ACTIVATION) / _ACTIVATION
-
-
-@njit(cache=True, nogil=True)
-def _swiglu(hidden, out):  # type: ignore[no-untyped-def]
-    width = out.shape[1]
-    for n in range(out.shape[0]):
-        gates, ups, row = hidden[n, :width], hidden[n, width:], out[n]
-        for j in range(width):
-            gate = gates[j]
-            t = exp(max(-abs(gate), -700.0))
-            silu = (gate if gate >= 0.0 else gate * t) / (1.0 + t)
-            y = np.rint(silu * ups[j] * _ACTIVATION) / _ACTIVATION
-            row[j] = min(max(y, -GATED_LIMIT), GATED_LIMIT)
-
-
-@njit(cache=True, nogil=True)
-def _attend_cached(q, keys, values, seen, scale, out):  # type: ignore[no-untyped-def]
-    """Attention of one new token a lane: q[B, H * d], keys[B, G, d, T], values[B, G, T, d]."""
-    groups, d = keys.shape[1], keys.shape[2]
-    heads = q.shape[1] // d
-    scores = np.empty(seen)
-    sums = np.empty(d)
-    for b in range(q.shape[0]):
-        for h in range(heads):
-            g = h * groups // heads
-            scores[:] = 0.0
-            for j in range(d):
-                query = q[b, h * d + j]
-                for t in range(seen):
-                    scores[t] += query * np.float64(keys[b, g, j, t])
-            top = scores[0]
-            for t in range(1, seen):
-                top = max(top, scores[t])
-            total = np.int64(0)
-            sums[:] = 0.0
-            for t in range(seen):
-                share = np.rint(exp(max((scores[t] - top) * scale, -40.0)) * _SHARE)
-                scores[t] = share
-                total += np.int64(share)
-            for t in range(seen):
-                share = scores[t]
-                if share != 0.0:
-                    for j in range(d):
-                        sums[j] += share * np.float64(values[b, g, t, j])
-            for j in range(d):
-                out[b, h * d + j] = np.rint(sums[j] / total * _ACTIVATION) / _ACTIVATION
