@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from llmcomp.train.card import model_card, write_card  # noqa: E402
 from llmcomp.train.commands import _paused_training, main  # noqa: E402
 from llmcomp.train.data import RowSampler, mix_sample, read_slice, token_file  # noqa: E402
 from llmcomp.train.evaluate import bits_per_byte, evaluate_model  # noqa: E402
+from llmcomp.train.frontier import load_frontier, measure, table  # noqa: E402
 from llmcomp.train.loop import build_model, train  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
 from llmcomp.train.overlap import overlap  # noqa: E402
@@ -138,6 +140,26 @@ def newest_state(recipe: Recipe) -> dict[str, object]:
     path = newest_checkpoint(RunFolder(recipe.name).path)
     assert path is not None
     return load_checkpoint(path)
+
+
+FRONTIER = """
+base = "{base}"
+petaflop = 2e-6
+cap_mb = 1
+row_tokens = 32
+rows_per_step = 4
+warmup_steps = 2
+[arms.base]
+about = "as it is"
+[arms.zero]
+about = "output projections begin at zero"
+zero_outputs = true
+[arms.few]
+about = "fewer tokens"
+vocab_size = 280
+rows_per_step = 2
+config = {{ num_key_value_heads = 1 }}
+"""
 
 
 # --- tokenizer -----------------------------------------------------------------------------------
@@ -551,3 +573,46 @@ def test_card_refuses_a_source_without_a_licence(tmp_path: Path) -> None:
     path.write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(TrainError, match="secret"):
         model_card([path])
+
+
+# --- frontier ------------------------------------------------------------------------------------
+
+
+def test_arms_get_equal_compute_and_are_measured_once(home: Path) -> None:
+    path = home / "frontier.toml"
+    path.write_text(FRONTIER.format(base=write_recipe(home)), encoding="utf-8")
+    frontier = load_frontier(path)
+    base, zero, few = frontier.arms
+    assert base.steps == zero.steps < few.steps
+    assert few.recipe.config["num_key_value_heads"] == 1
+    lines: list[str] = []
+    assert [f["name"] for f in measure(frontier, lines.append, ["base"])] == ["base"]
+    found = measure(frontier, lines.append)
+    assert [f["name"] for f in found] == ["base", "zero", "few"]
+    assert found[2]["n_parameters"] < found[0]["n_parameters"]
+    assert found[0]["bits_per_byte"] != found[1]["bits_per_byte"]
+    assert all(0 < bits < 8 for f in found for bits in f["bits_per_byte"].values())
+    said = len(lines)
+    assert measure(frontier, lines.append) == found
+    assert len(lines) == said, "what was measured is kept"
+    rows = table(frontier, found).splitlines()
+    assert [row.split()[1] for row in rows[2:]] == ["`base`", "`zero`", "`few`"]
+
+
+def test_arms_that_nobody_knows_are_named(home: Path) -> None:
+    path = home / "frontier.toml"
+    text = FRONTIER.format(base=write_recipe(home))
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TrainError, match="no arm 'wider'"):
+        measure(load_frontier(path), quiet, ["wider"])
+    path.write_text(text + "colour = 3\n", encoding="utf-8")
+    with pytest.raises(TrainError, match="colour"):
+        load_frontier(path)
+
+
+def test_layers_that_begin_at_zero_add_nothing(home: Path) -> None:
+    model = build_model(replace(tiny(home), zero_outputs=True))
+    tokens = torch.arange(20)[None]
+    hidden = model.model(tokens).last_hidden_state
+    plain = model.model.norm(model.get_input_embeddings()(tokens))
+    assert torch.equal(hidden, plain)

@@ -21,6 +21,7 @@ from llmcomp.models.forward import Forward
 from llmcomp.train.card import write_card
 from llmcomp.train.data import data_dir
 from llmcomp.train.evaluate import evaluate_model
+from llmcomp.train.frontier import load_frontier, measure, table
 from llmcomp.train.loop import ASSETS, build_model, find_tokenizer, train
 from llmcomp.train.overlap import PIECE_BYTES, PIECES, overlap
 from llmcomp.train.recipe import TrainError, load_recipe
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--background", action="store_true", help="detach; log to the run folder")
     sub.add_argument("--steps", type=int, help="stop at this step")
     sub.add_argument("--minutes", type=float, help="stop after so long")
+
+    sub = command("frontier", _frontier, "Train small arms at equal compute.", recipe=False)
+    sub.add_argument("arms", nargs="*", metavar="ARM", help="of frontier.toml (default: all)")
 
     sub = command("release", _release, "Decay, snap and export the newest checkpoint.", recipe=True)
     sub.add_argument("--out", type=Path, required=True, help="folder, e.g. assets/embedded-1")
@@ -140,6 +144,12 @@ def _train_in_background(options: argparse.Namespace) -> None:
             start_new_session=True,
         )
     say(f"training {run.path.name} in the background, pid {process.pid}, log {log_path}")
+
+
+def _frontier(options: argparse.Namespace) -> None:
+    """Command ``frontier``."""
+    frontier = load_frontier()
+    say(table(frontier, measure(frontier, say, options.arms)))
 
 
 def _release(options: argparse.Namespace) -> None:

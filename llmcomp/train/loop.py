@@ -55,7 +55,13 @@ def build_model(recipe: Recipe) -> Any:
     if model_class is None:
         raise TrainError(f"transformers has no class {recipe.architecture!r}")
     torch.manual_seed(recipe.seed)
-    return model_class(model_class.config_class(**recipe.config)).float()
+    model = model_class(model_class.config_class(**recipe.config)).float()
+    if recipe.zero_outputs:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    parameter.zero_()
+    return model
 
 
 def newest_release(recipe: Recipe, assets: Path) -> Path | None:

@@ -112,6 +112,7 @@ class Recipe:
         optimizer: see `OptimizerRecipe`.
         decay_steps: steps of the linear decay that makes a release.
         compiled: fuse elementwise work with torch.compile (a minute slower to start).
+        zero_outputs: layers begin by adding nothing to the residual stream.
         log_every: steps between log lines.
         checkpoint_minutes: between checkpoints.
         validate_minutes: between validations.
@@ -129,6 +130,7 @@ class Recipe:
     optimizer: OptimizerRecipe
     decay_steps: int
     compiled: bool = False
+    zero_outputs: bool = False
     log_every: int = 20
     checkpoint_minutes: float = 10.0
     validate_minutes: float = 20.0
