@@ -51,13 +51,20 @@ def norm(x, gain, eps):
     return snap(units * inverse * gain, 16)
 
 
-def heads_grid(x):
-    return np.clip(snap(x, 12), -512.0, 512.0)
+GRIDS = {  # by recipe: binary places and largest integer of queries, keys, values
+    1: ((12, 2**21), (12, 2**21), (12, 2**21)),
+    2: ((12, 2**21), (11, 2**15 - 1), (8, 2**15 - 1)),
+}
 
 
-def rotate(x, cos, sin):
+def heads_grid(x, grid):
+    places, limit = grid
+    return np.clip(snap(x, places), -limit / 2**places, limit / 2**places)
+
+
+def rotate(x, cos, sin, grid):
     a, b = np.split(x, 2)
-    return heads_grid(np.concatenate([a * cos - b * sin, b * cos + a * sin]))
+    return heads_grid(np.concatenate([a * cos - b * sin, b * cos + a * sin]), grid)
 
 
 def logits(directory: Path, tokens: list[int]) -> np.ndarray:
@@ -66,6 +73,7 @@ def logits(directory: Path, tokens: list[int]) -> np.ndarray:
     s.n_layers, s.norm_eps, s.tied = s.num_hidden_layers, s.rms_norm_eps, s.tie_word_embeddings
     s.n_heads, s.n_kv_heads = s.num_attention_heads, s.num_key_value_heads
     s.qk_norm = s.model_type == "qwen3"
+    query_grid, key_grid, value_grid = GRIDS[getattr(s, "llmcomp_recipe", 1)]
     w = {k: v.astype(np.float64) for k, v in load_file(directory / "model.safetensors").items()}
     turns = 10_000.0 ** (-2 * np.arange(s.head_dim // 2) / s.head_dim)
     angle = np.arange(len(tokens))[:, None] * turns
@@ -82,9 +90,9 @@ def logits(directory: Path, tokens: list[int]) -> np.ndarray:
             if s.qk_norm:
                 q = np.stack([norm(h, w[at + "self_attn.q_norm.weight"], s.norm_eps) for h in q])
                 k = np.stack([norm(h, w[at + "self_attn.k_norm.weight"], s.norm_eps) for h in k])
-            q = np.stack([rotate(heads_grid(h), cos[t], sin[t]) for h in q])
-            keys.append(np.stack([rotate(heads_grid(h), cos[t], sin[t]) for h in k]))
-            values.append(heads_grid(v))
+            q = [rotate(heads_grid(h, query_grid), cos[t], sin[t], query_grid) for h in q]
+            keys.append([rotate(heads_grid(h, key_grid), cos[t], sin[t], key_grid) for h in k])
+            values.append(heads_grid(v, value_grid))
             mixed = []
             for h, query in enumerate(q):
                 g = h * s.n_kv_heads // s.n_heads

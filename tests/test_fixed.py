@@ -76,13 +76,33 @@ def test_plain_numpy_gives_the_same_integers():
     assert np.array_equal(score(model, row)[0], expected)
 
 
-def test_plain_numpy_agrees_on_a_llama(tmp_path):
-    """Without QK-norm, untied, with grouped heads: the other branches."""
+@pytest.mark.parametrize("recipe", [1, 2])
+def test_plain_numpy_agrees_on_a_llama(tmp_path, recipe):
+    """Without QK-norm, untied, with grouped heads: the other branches, at every recipe."""
     directory = random_llama(tmp_path)
+    config = json.loads((directory / "config.json").read_text()) | {"llmcomp_recipe": recipe}
+    (directory / "config.json").write_text(json.dumps(config))
     runner = FixedRunner.load(directory)
+    rows = np.random.default_rng(0).integers(0, 64, (5, 30))
+    got = [np.concatenate([part for _, _, part in runner.score(row[None])]) for row in rows]
+    assert np.array_equal(got[0], reference.logits(directory, rows[0].tolist()))
+    session, _ = runner.begin(rows[:, :3], 30)
+    for t in range(3, 30):
+        assert np.array_equal(session.step(rows[:, t]), np.stack([row[t] for row in got]))
+
+
+def test_recipes_are_not_mixed_up(tmp_path):
+    directory = random_llama(tmp_path)
+    config = json.loads((directory / "config.json").read_text())
     row = np.random.default_rng(0).integers(0, 64, (1, 30))
-    got = np.concatenate([part for _, _, part in runner.score(row)])
-    assert np.array_equal(got, reference.logits(directory, row[0].tolist()))
+    found = []
+    for recipe in (1, 2):
+        (directory / "config.json").write_text(json.dumps(config | {"llmcomp_recipe": recipe}))
+        found.append(np.concatenate([p for _, _, p in FixedRunner.load(directory).score(row)]))
+    assert not np.array_equal(*found)
+    (directory / "config.json").write_text(json.dumps(config | {"llmcomp_recipe": 3}))
+    with pytest.raises(ModelError, match="recipe 3, unknown here; update llmcomp"):
+        FixedRunner.load(directory)
 
 
 def random_llama(tmp_path: Path) -> Path:

@@ -20,7 +20,10 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.numpy import load_file  # noqa: E402
 
+from llmcomp.models.fixed import FixedRunner  # noqa: E402
 from llmcomp.models.forward import Forward  # noqa: E402
+from llmcomp.models.grid import HEAD_GRIDS, MATRIX_LIMIT  # noqa: E402
+from llmcomp.models.kernels import pack  # noqa: E402
 from llmcomp.train.card import model_card, write_card  # noqa: E402
 from llmcomp.train.commands import _paused_training, main  # noqa: E402
 from llmcomp.train.data import RowSampler, mix_sample, read_slice, token_file  # noqa: E402
@@ -30,7 +33,7 @@ from llmcomp.train.loop import build_model, train  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
 from llmcomp.train.overlap import overlap  # noqa: E402
 from llmcomp.train.recipe import Recipe, TrainError, load_recipe  # noqa: E402
-from llmcomp.train.release import load_release, make_release  # noqa: E402
+from llmcomp.train.release import load_release, make_release, snap_model  # noqa: E402
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint  # noqa: E402
 from llmcomp.train.tokenizer import BpeTokenizer, ByteTokenizer, train_bpe  # noqa: E402
 
@@ -450,6 +453,8 @@ def test_release_loads_in_transformers_and_is_on_the_grid(home: Path, kind: str)
     assert model.config.tie_word_embeddings
     for name, parameter in model.named_parameters():
         assert (parameter.detach().numpy() == weights[name].astype(np.float32)).all()
+    runner = FixedRunner.load(out)
+    assert runner.shape.recipe == max(HEAD_GRIDS)
     assert facts == json.loads((out / "release.json").read_text(encoding="utf-8"))
     assert (facts["steps"], facts["decay_steps"], facts["date"]) == (7, 3, "2026-01-02")
     loaded, tokenizer = load_release(out)
@@ -459,6 +464,18 @@ def test_release_loads_in_transformers_and_is_on_the_grid(home: Path, kind: str)
     assert before["step"] == after["step"] == 4, "a release leaves the run alone"
     with pytest.raises(TrainError, match="choose the next number"):
         make_release(recipe, out, assets=home / "assets", say=quiet)
+
+
+def test_large_entries_of_matrices_are_clamped_and_gains_are_not(home: Path) -> None:
+    model = build_model(tiny(home))
+    matrix, gain = model.lm_head.weight, model.model.norm.weight
+    with torch.no_grad():
+        matrix[0, :2] = torch.tensor([3.0, -5.0])
+        gain[0] = 3.0
+    snap_model(model)
+    assert matrix[0, :2].tolist() == [MATRIX_LIMIT, -MATRIX_LIMIT]
+    assert gain[0] == 3.0
+    assert pack(matrix.detach().double().numpy())[0].dtype == np.int16
 
 
 def test_lost_cache_starts_from_the_newest_release(

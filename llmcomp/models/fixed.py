@@ -35,13 +35,11 @@ import numpy as np
 from llmcomp.errors import ModelError
 from llmcomp.models import kernels
 from llmcomp.models.base import Tokens
-from llmcomp.models.grid import WEIGHT_GRID, Float64Array, snap
+from llmcomp.models.grid import HEAD_GRIDS, WEIGHT_GRID, Float64Array, HeadGrids, snap
 from llmcomp.models.kernels import (
     ACTIVATION_GRID,
     EXACT_BITS,
     GATED_LIMIT,
-    HEAD_GRID,
-    HEAD_LIMIT,
     SHARE_GRID,
     Packed,
     StepWeights,
@@ -50,9 +48,6 @@ from llmcomp.models.kernels import (
 )
 from llmcomp.models.parallel import each_part
 from llmcomp.models.rotary import ROTARY_GRID, rotary_tables
-
-RECIPE = 1
-"""Names the grids below; part of the fingerprint, so other grids never meet by accident."""
 
 PROMPT_LIMIT = 2.0**15  # entries of a steering prompt
 MIN_ROOM = 16  # positions a steering prompt must leave for text
@@ -78,6 +73,12 @@ class Shape:
     norm_eps: float
     qk_norm: bool
     tied: bool
+    recipe: int
+
+    @property
+    def grids(self) -> HeadGrids:
+        """What queries, keys and values are rounded to."""
+        return HEAD_GRIDS[self.recipe]
 
     @classmethod
     def read(cls, config: dict[str, Any]) -> Shape:
@@ -105,6 +106,11 @@ class Shape:
                 "it takes Llama and Qwen3 with SiLU, plain rotary positions and no biases"
             )
 
+        recipe = config.get("llmcomp_recipe", 1)
+        if recipe not in HEAD_GRIDS:
+            raise ModelError(
+                f"the model's arithmetic is recipe {recipe!r}, unknown here; update llmcomp"
+            )
         heads = int(config["num_attention_heads"])
         return cls(
             vocab_size=int(config["vocab_size"]),
@@ -119,6 +125,7 @@ class Shape:
             norm_eps=float(config["rms_norm_eps"]),
             qk_norm=family == "qwen3",
             tied=bool(config["tie_word_embeddings"]),
+            recipe=recipe,
         )
 
 
@@ -272,6 +279,11 @@ class FixedRunner:
             self._norm,
             *pack(np.ascontiguousarray(self._head.T)),
             *self.rotary,
+            s.grids.query,
+            s.grids.key,
+            s.grids.key_unit,
+            s.grids.value,
+            s.grids.value_unit,
             s.norm_eps,
             square_bits(s.hidden),
             square_bits(s.head_dim),
@@ -310,14 +322,14 @@ class FixedRunner:
             bound: Float64Array = math.sqrt(s.hidden) * np.abs(gain) + 1.0
             return bound
 
-        head_bits = math.log2(HEAD_LIMIT) + HEAD_GRID
+        query, key, value = (math.log2(grid.limit * grid.scale) for grid in s.grids[:3])
         layers = self._layers
         return {
             "qkv": max(linear(layer.qkv, normed(layer.norm_attention)) for layer in layers),
-            "rotation": head_bits + ROTARY_GRID + 1,
-            "scores": 2 * head_bits + math.log2(s.head_dim),
-            "shares x values": SHARE_GRID + head_bits + math.log2(s.context_length),
-            "output": max(linear(layer.output, HEAD_LIMIT) for layer in layers),
+            "rotation": max(query, key) + ROTARY_GRID + 1,
+            "scores": query + key + math.log2(s.head_dim),
+            "shares x values": SHARE_GRID + value + math.log2(s.context_length),
+            "output": max(linear(layer.output, s.grids.value.limit) for layer in layers),
             "feed-forward in": max(
                 linear(layer.gate_up, normed(layer.norm_mlp)) for layer in layers
             ),
@@ -476,13 +488,15 @@ class FixedRunner:
         q, k, v = (
             np.ascontiguousarray(part) for part in np.split(qkv, (heads, heads + kv_heads), axis=1)
         )
-        for part, gain in ((q, layer.norm_query), (k, layer.norm_key)):
+        grids = s.grids
+        parts = ((q, layer.norm_query, grids.query), (k, layer.norm_key, grids.key))
+        for part, gain, grid in parts:
             if gain is not None:
                 per_head = part.reshape(-1, s.head_dim)
                 per_head[:] = _normed(per_head, gain, s.norm_eps)
-            kernels.snap_heads(part)
-            kernels.rotate(part, *self.rotary, positions)
-        kernels.snap_heads(v)
+            kernels.snap_heads(part, grid)
+            kernels.rotate(part, *self.rotary, positions, grid)
+        kernels.snap_heads(v, grids.value)
         return q, k, v
 
     def _attend(self, q: Float64Array, k: Float64Array, v: Float64Array, out: Float64Array) -> None:
@@ -517,10 +531,9 @@ class FixedSession:
         self._position = position
         self._room = room
         s = runner.shape
-        # Snapped keys and values fit float32 exactly and move half the memory.
-        lanes = (n_lanes, s.n_layers, s.n_kv_heads)
-        self._keys = np.zeros((*lanes, room, s.head_dim), np.float32)
-        self._values = np.zeros((*lanes, room, s.head_dim), np.float32)
+        kind = np.int16 if s.grids.in_integers else np.float32
+        shape = (n_lanes, s.n_layers, s.n_kv_heads, room, s.head_dim)
+        self._keys, self._values = np.zeros(shape, kind), np.zeros(shape, kind)
 
     def fill(
         self, layer: int, lanes: slice, first: int, keys: Float64Array, values: Float64Array
@@ -535,8 +548,9 @@ class FixedSession:
             values: the same.
         """
         at = slice(first, first + keys.shape[-3])
-        self._keys[lanes, layer, :, at] = np.swapaxes(keys, -3, -2)
-        self._values[lanes, layer, :, at] = np.swapaxes(values, -3, -2)
+        grids = self._runner.shape.grids
+        self._keys[lanes, layer, :, at] = np.swapaxes(keys, -3, -2) / grids.key_unit
+        self._values[lanes, layer, :, at] = np.swapaxes(values, -3, -2) / grids.value_unit
 
     def step(self, tokens: Tokens) -> Float64Array:
         """Feeds one token to each lane: int64[B] -> logits float64[B, V].

@@ -11,6 +11,8 @@ multiply-adds, batch shapes and thread counts no longer matter.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,60 @@ Float64Array = npt.NDArray[np.float64]
 
 WEIGHT_GRID = 14
 """Weights are integers times ``2**-14``, and float16 holds each of them exactly."""
+
+MATRIX_LIMIT = 2.0 - 2.0**-10
+"""Largest float16 below 2: a matrix whose entries keep within fits 16-bit integers."""
+
+
+class HeadGrid(NamedTuple):
+    """What queries, keys or values are rounded to.
+
+    Attributes:
+        scale: a power of two; entries are integers over it.
+        limit: largest absolute value; beyond it they are clamped.
+    """
+
+    scale: float
+    limit: float
+
+
+class HeadGrids(NamedTuple):
+    """The grids of one recipe, and how a cache holds keys and values.
+
+    Attributes:
+        query: of queries.
+        key: of keys, before and after their rotation.
+        value: of values.
+        in_integers: keys and values are held as int16, else as float32; both are exact.
+    """
+
+    query: HeadGrid
+    key: HeadGrid
+    value: HeadGrid
+    in_integers: bool
+
+    @property
+    def key_unit(self) -> float:
+        """What an entry of the keys in a cache counts."""
+        return 1.0 / self.key.scale if self.in_integers else 1.0
+
+    @property
+    def value_unit(self) -> float:
+        """What an entry of the values in a cache counts."""
+        return 1.0 / self.value.scale if self.in_integers else 1.0
+
+
+_WIDE = HeadGrid(2.0**12, 2.0**9)
+
+HEAD_GRIDS = {
+    1: HeadGrids(_WIDE, _WIDE, _WIDE, in_integers=False),
+    2: HeadGrids(
+        _WIDE, HeadGrid(2.0**11, 16.0 - 2.0**-11), HeadGrid(2.0**8, 128.0 - 2.0**-8), True
+    ),
+}
+"""By recipe. What a cached step waits for most is the memory its keys and values lie in; the second
+recipe halves it. Its keys keep 11 binary places, its values 8: RMS norms bound the former, and the
+latter are of size 3 to 9, so both are at least eight times as fine as bfloat16."""
 
 
 def snap(x: npt.NDArray[np.floating], grid: int) -> Float64Array:

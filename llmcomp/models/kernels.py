@@ -24,17 +24,14 @@ import numpy.typing as npt
 from numba import njit
 
 from llmcomp.exact import exp
-from llmcomp.models.grid import WEIGHT_GRID, Float64Array
+from llmcomp.models.grid import WEIGHT_GRID, Float64Array, HeadGrid
 
 ACTIVATION_GRID = 16  # inputs of matrix products, and the residual stream
-HEAD_GRID = 12  # queries, keys and values ...
-HEAD_LIMIT = 2.0**9  # ... which float32 holds exactly: 21 bits
 SHARE_GRID = 20  # attention weights before they are normalised, relative to the largest
 GATED_LIMIT = 2.0**11  # the feed-forward layer's hidden values
 EXACT_BITS = 53
 
 _ACTIVATION = 2.0**ACTIVATION_GRID
-_HEAD = 2.0**HEAD_GRID
 _SHARE = 2.0**SHARE_GRID
 _ANY_ORDER = {"reassoc", "contract"}
 _BLOCK = 32  # positions whose keys or values several heads share
@@ -47,7 +44,8 @@ Packed = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 class StepWeights(NamedTuple):
     """A model's weights as `step` wants them; matrices are [layers, out, in].
 
-    A matrix's entries are integers times its unit, or floats with the unit 1.
+    A matrix's entries are integers times its unit, or floats with the unit 1; so are the keys and
+    values of a cache.
     """
 
     norm_attention: Float64Array
@@ -67,6 +65,11 @@ class StepWeights(NamedTuple):
     head_unit: float
     cos: Float64Array
     sin: Float64Array
+    query_grid: HeadGrid
+    key_grid: HeadGrid
+    key_unit: float
+    value_grid: HeadGrid
+    value_unit: float
     eps: float
     hidden_bits: int
     head_bits: int
@@ -218,21 +221,18 @@ def add(x, y, out):  # type: ignore[no-untyped-def]
             out[n, j] = x[n, j] + np.rint(y[n, j] * _ACTIVATION) / _ACTIVATION
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _to_head_grid(x):  # type: ignore[no-untyped-def]
-    return min(max(np.rint(x * _HEAD) / _HEAD, -HEAD_LIMIT), HEAD_LIMIT)
-
-
 @njit(cache=True, nogil=True)
-def snap_heads(x):  # type: ignore[no-untyped-def]
+def snap_heads(x, grid):  # type: ignore[no-untyped-def]
     """Rounds and clamps queries, keys or values [N, D] in place."""
+    scale, limit = grid
+    unit = 1.0 / scale
     for n in range(x.shape[0]):
         for j in range(x.shape[1]):
-            x[n, j] = _to_head_grid(x[n, j])
+            x[n, j] = min(max(np.rint(x[n, j] * scale) * unit, -limit), limit)
 
 
 @njit(cache=True, nogil=True)
-def rotate(x, cos, sin, positions):  # type: ignore[no-untyped-def]
+def rotate(x, cos, sin, positions, grid):  # type: ignore[no-untyped-def]
     """Turns pairs (j, j + d/2) of every head of x[N, heads * d], in place."""
     half = cos.shape[1]
     for n in range(x.shape[0]):
@@ -241,8 +241,9 @@ def rotate(x, cos, sin, positions):  # type: ignore[no-untyped-def]
             first, second = x[n, head : head + half], x[n, head + half : head + 2 * half]
             for j in range(half):
                 a, b = first[j], second[j]
-                first[j] = _to_head_grid(a * cos[p, j] - b * sin[p, j])
-                second[j] = _to_head_grid(b * cos[p, j] + a * sin[p, j])
+                first[j] = a * cos[p, j] - b * sin[p, j]
+                second[j] = b * cos[p, j] + a * sin[p, j]
+    snap_heads(x, grid)
 
 
 @njit(cache=True, nogil=True)
@@ -289,19 +290,21 @@ def swiglu(hidden, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _attend(q, keys, values, seen, out):  # type: ignore[no-untyped-def]
+def _attend(q, keys, key_unit, values, value_unit, seen, out):  # type: ignore[no-untyped-def]
     """Attention of one lane's newest token, each key and value read once from memory.
 
     Args:
         q: float64[H, d].
-        keys: float32[G, T, d].
-        values: float32[G, T, d].
+        keys: int16 or float32[G, T, d], times its unit.
+        key_unit: a power of two.
+        values: the same.
+        value_unit: a power of two.
         seen: positions that count, its own included.
         out: float64[H, d], written.
     """
     groups, d = len(keys), keys.shape[2]
     together = len(q) // groups
-    scale = 1.0 / math.sqrt(d)
+    scale = 1.0 / math.sqrt(d) * key_unit
     shares, sums = np.empty((together, seen)), np.empty((together, d))
     for g in range(groups):
         first = g * together
@@ -317,7 +320,7 @@ def _attend(q, keys, values, seen, out):  # type: ignore[no-untyped-def]
                 _add_weighted(shares[h, start:stop], values[g, start:stop], sums[h])
         for h in range(together):
             for j in range(d):
-                mixed = sums[h, j] / totals[h]
+                mixed = sums[h, j] * value_unit / totals[h]
                 out[first + h, j] = np.rint(mixed * _ACTIVATION) / _ACTIVATION
 
 
@@ -328,8 +331,8 @@ def step(w, x, keys, values, at, logits):  # type: ignore[no-untyped-def]
     Args:
         w: `StepWeights`.
         x: float64[B, D], the tokens' embeddings; overwritten.
-        keys: float32[B, layers, G, T, d], of which position ``at`` is written.
-        values: float32[B, layers, G, T, d], likewise.
+        keys: int16 or float32[B, layers, G, T, d], of which position ``at`` is written.
+        values: the same.
         at: the token's position.
         logits: float64[B, V], written.
     """
@@ -352,18 +355,18 @@ def step(w, x, keys, values, at, logits):  # type: ignore[no-untyped-def]
             q_rows, k_rows = q.reshape(-1, d), k.reshape(-1, d)
             rms_norm(q_rows, w.norm_query[i], w.eps, w.head_bits, q_rows)
             rms_norm(k_rows, w.norm_key[i], w.eps, w.head_bits, k_rows)
-        snap_heads(q)
-        snap_heads(k)
-        snap_heads(v)
-        rotate(q, w.cos, w.sin, positions)
-        rotate(k, w.cos, w.sin, positions)
+        snap_heads(q, w.query_grid)
+        snap_heads(k, w.key_grid)
+        snap_heads(v, w.value_grid)
+        rotate(q, w.cos, w.sin, positions, w.query_grid)
+        rotate(k, w.cos, w.sin, positions, w.key_grid)
         for b in range(B):
             for g in range(G):
                 for j in range(d):
-                    keys[b, i, g, at, j] = k[b, g * d + j]
-                    values[b, i, g, at, j] = v[b, g * d + j]
+                    keys[b, i, g, at, j] = k[b, g * d + j] / w.key_unit
+                    values[b, i, g, at, j] = v[b, g * d + j] / w.value_unit
             query, out = q[b].reshape(-1, d), mixed[b].reshape(-1, d)
-            _attend(query, keys[b, i], values[b, i], at + 1, out)
+            _attend(query, keys[b, i], w.key_unit, values[b, i], w.value_unit, at + 1, out)
         product(mixed, w.output[i], w.output_unit, added)
         add(x, added, x)
         rms_norm(x, w.norm_mlp[i], w.eps, w.hidden_bits, normed)

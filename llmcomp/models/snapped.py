@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from llmcomp.decisions import DecisionTree
 from llmcomp.errors import ModelError
 from llmcomp.models.base import Session, Tokens
-from llmcomp.models.fixed import RECIPE, FixedRunner
+from llmcomp.models.fixed import FixedRunner
 from llmcomp.models.grid import Float64Array
 from llmcomp.tokens import BpeTokenizer, ByteTokenizer, Tokenizer
 
@@ -109,8 +109,7 @@ class SnappedModel:
     def _digest(self, *files: Path) -> bytes:
         """SHA-256 of all that decoding depends on; names and descriptions do not count."""
         digest = hashlib.sha256()
-        shape = asdict(self.runner.shape) | {"recipe": RECIPE}
-        digest.update(json.dumps(shape, sort_keys=True).encode())
+        digest.update(json.dumps(asdict(self.runner.shape), sort_keys=True).encode())
         for table in self.runner.rotary:
             digest.update(table.tobytes())
         for file in files:

@@ -25,7 +25,7 @@ import transformers
 from safetensors.torch import save_file
 
 from llmcomp.models.forward import Forward
-from llmcomp.models.grid import WEIGHT_GRID, snap_weights
+from llmcomp.models.grid import HEAD_GRIDS, MATRIX_LIMIT, WEIGHT_GRID, snap_weights
 from llmcomp.train.data import Say
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.loop import Trainer, find_tokenizer
@@ -137,9 +137,13 @@ def _decay(trainer: Trainer, steps: int | None, minutes: float | None, say: Say)
 
 @torch.no_grad()
 def snap_model(model: Any) -> None:
-    """Puts every parameter, the norms' too, on the weight grid of profile ``fixed``, in place."""
+    """Puts every parameter, the norms' too, on the weight grid of profile ``fixed``, in place.
+
+    The few entries of matrices beyond 2 are clamped, so that all fit 16-bit integers.
+    """
     for parameter in model.parameters():
-        snapped = torch.from_numpy(snap_weights(parameter.cpu().numpy()))
+        limit = MATRIX_LIMIT if parameter.ndim == 2 else math.inf
+        snapped = torch.from_numpy(snap_weights(parameter.clamp(-limit, limit).cpu().numpy()))
         parameter.copy_(snapped.to(parameter.dtype))
 
 
@@ -189,6 +193,7 @@ def _export(trainer: Trainer, facts: dict[str, Any], run: RunFolder, out: Path) 
     config = model.config
     config.architectures = [trainer.recipe.architecture]
     config.dtype = torch.float16
+    config.llmcomp_recipe = max(HEAD_GRIDS)
     # windows open with the start token; nothing ends or pads them
     config.bos_token_id = trainer.tokenizer.start_token
     config.eos_token_id = config.pad_token_id = None
