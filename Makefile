@@ -63,6 +63,7 @@ clean: ## remove the virtual environment and caches
 
 .stamps/runtime: requirements.txt | .venv/bin/python
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PYTHON) -m llmcomp.evaluate.start --quiet # compiles kernels, once
 	mkdir -p .stamps && touch $@
 
 # Browser tests use Debian's chromium; without it they skip with a reason, or fail when CI=true.

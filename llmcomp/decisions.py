@@ -97,29 +97,34 @@ def _split(total, cut, left, right):  # type: ignore[no-untyped-def]
     ``total`` int64[V + 1] is the running sum of weights, ``2 * total[V]`` fits int64.
     """
     n_nodes = len(cut)
-    todo = np.zeros((n_nodes + 1, 4), np.int64)  # node, low, high, depth
-    todo[0] = 0, 0, n_nodes + 1, 1
+    # node, low, high, depth; written one by one, because whole rows take seconds to compile
+    todo = np.zeros((n_nodes + 1, 4), np.int64)
+    todo[0, 2], todo[0, 3] = n_nodes + 1, 1
     waiting, deepest, next_node = 1, 0, 1
     while waiting:
         waiting -= 1
-        node, low, high, depth = todo[waiting]
+        node, low, high, depth = [todo[waiting, i] for i in range(4)]
         deepest = max(deepest, depth)
         # the cut whose two sides are nearest in weight; the lower of two that tie
         middle = total[low] + total[high]
-        best = low + 1 + np.searchsorted(2 * total[low + 1 : high], middle)
+        best, end = low + 1, high
+        while best < end:
+            between = (best + end) // 2
+            if 2 * total[between] < middle:
+                best = between + 1
+            else:
+                end = between
         if best == high or (
             best - 1 > low and middle - 2 * total[best - 1] <= 2 * total[best] - middle
         ):
             best -= 1
         cut[node] = best
-        if best - low > 1:
-            left[node] = next_node
-            todo[waiting] = next_node, low, best, depth + 1
-            next_node, waiting = next_node + 1, waiting + 1
-        if high - best > 1:
-            right[node] = next_node
-            todo[waiting] = next_node, best, high, depth + 1
-            next_node, waiting = next_node + 1, waiting + 1
+        for side, first, last in ((left, low, best), (right, best, high)):
+            if last - first > 1:
+                side[node] = next_node
+                todo[waiting, 0], todo[waiting, 1] = next_node, first
+                todo[waiting, 2], todo[waiting, 3] = last, depth + 1
+                next_node, waiting = next_node + 1, waiting + 1
     return deepest
 
 

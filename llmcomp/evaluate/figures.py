@@ -13,11 +13,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from llmcomp.evaluate import bench, portability, steering_study
+from llmcomp.evaluate import bench, model_study, portability, steering_study
 from llmcomp.models import ASSETS, load_model, resolve
 
 ROOT = ASSETS.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs/steering.md", ROOT / "docs/portability.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "docs/model.md",
+    ROOT / "docs/portability.md",
+    ROOT / "docs/steering.md",
+)
 
 _BLOCK = re.compile(r"(<!-- figure:([\w-]+) -->\n).*?(<!-- /figure -->)", re.DOTALL)
 
@@ -26,10 +31,12 @@ def measurements() -> Mapping[str, Callable[[], str]]:
     """Names the figures and what measures each."""
     return {
         "model": _model,
+        "model-model": _model,
         "steering-model": _model,
         "portability-model": _model,
         **steering_study.measurements(),
         **portability.measurements(),
+        **model_study.measurements(),
         **{
             what: partial(bench.report, [], "embedded", what, as_json=False)
             for what in ("rates", "presets", "speed")
