@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from llmcomp.codec import as_bytes, plain_table
+from llmcomp.codec import as_bytes, as_file, plain_table
+from llmcomp.container import PIECE_BYTES
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace
-from llmcomp.ranges import SegmentIndex, as_file, copying_range
+from llmcomp.ranges import SegmentIndex, copying_range
 from llmcomp.steps import Steps, run
-from llmcomp.stream import PIECE_BYTES, BlobCompressor, Target, limited
+from llmcomp.stream import BlobCompressor, Target, limited
 from llmcomp.table import Member, pack_table, read_table
 
 __all__ = ["Archive", "Entry", "archiving", "compress_files", "find_entries", "is_archive"]

@@ -1,13 +1,45 @@
 """Where each bit of a blob went. The rows add up to the file's size, to the bit.
 
-In: counts from the codec. Out: rows of (what, bits). Knows nothing of how they came about.
+In: counts from the codec. Out: rows of (what, bits), and rates, also with the model counted. Knows
+nothing of how the counts came about.
+
+References:
+    [Deletang23] Delétang et al., Language modeling is compression, arXiv:2309.10668.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 
-__all__ = ["Bill"]
+__all__ = ["Bill", "ModelSize", "rate_of", "readable_bytes"]
+
+_ROUNDED_UP = 0.9995  # of a unit: what three digits would write as 1,000 of the one below
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """What a model weighs, for rates that count it.
+
+    Attributes:
+        n_parameters: how many numbers were trained.
+        file_bytes: its weights, tokenizer and configuration as they lie on the disk.
+    """
+
+    n_parameters: int
+    file_bytes: int
+
+    def adjusted_rates(self, compressed_bytes: int, raw_bytes: int) -> tuple[float, float]:
+        """Rates of what is compressed and its model together, the model counted once.
+
+        Returns:
+            With the model at 2 bytes a parameter, as [Deletang23] counts any model, and with its
+            files; 0 for an empty input.
+        """
+        return (
+            rate_of(compressed_bytes + 2 * self.n_parameters, raw_bytes),
+            rate_of(compressed_bytes + self.file_bytes, raw_bytes),
+        )
 
 
 @dataclass(slots=True)
@@ -31,6 +63,9 @@ class Bill:
         xz_bits: segments kept as xz.
         stored_bits: segments kept as they came.
         n_tokens: tokens the model coded.
+        model: what the model weighs, None if nothing in the blob needs one.
+        xz_bytes: what xz makes of the text, without any framing; 0 if that was not tried on all of
+            it in one piece.
         notes: what the reader should know, such as a segment that fell back to xz.
     """
 
@@ -49,12 +84,19 @@ class Bill:
     xz_bits: float = 0.0
     stored_bits: float = 0.0
     n_tokens: int = 0
+    model: ModelSize | None = None
+    xz_bytes: int = 0
     notes: list[str] = field(default_factory=list)
 
     def add(self, more: Bill) -> None:
-        """Adds what another part of the same blob took."""
+        """Adds what another part of the same blob took; the model of both counts once."""
+        in_parts = bool(self.raw_bytes and more.raw_bytes)
+        self.model = self.model or more.model
         for f in fields(self):
-            setattr(self, f.name, getattr(self, f.name) + getattr(more, f.name))
+            if f.name != "model":
+                setattr(self, f.name, getattr(self, f.name) + getattr(more, f.name))
+        if in_parts:  # as one piece xz might take less than as several
+            self.xz_bytes = 0
 
     def rows(self) -> list[tuple[str, float]]:
         """Lists what was spent; the bits sum to ``8 * total_bytes``."""
@@ -77,7 +119,29 @@ class Bill:
     @property
     def rate(self) -> float:
         """Compressed bytes over raw bytes; 0 for an empty input."""
-        return self.total_bytes / self.raw_bytes if self.raw_bytes else 0.0
+        return rate_of(self.total_bytes, self.raw_bytes)
+
+    @property
+    def adjusted_rates(self) -> tuple[float, float]:
+        """The rate with the model counted, as `ModelSize.adjusted_rates` has it."""
+        if self.model is None:
+            return self.rate, self.rate
+        return self.model.adjusted_rates(self.total_bytes, self.raw_bytes)
+
+    def break_even_bytes(self, xz_bytes: int) -> float:
+        """Text length from which on blob and model files are smaller than xz's file.
+
+        Args:
+            xz_bytes: what the same text takes as xz.
+
+        Returns:
+            Bytes, if both rates kept up; infinite if xz takes less than the blob, 0 if no model is
+            needed.
+        """
+        if self.model is None:
+            return 0.0
+        saved_bytes = xz_bytes - self.total_bytes
+        return self.model.file_bytes * self.raw_bytes / saved_bytes if saved_bytes > 0 else math.inf
 
     @property
     def bits_per_byte(self) -> float:
@@ -89,3 +153,25 @@ class Bill:
         """Payload bits of the model's segments above the ideal, as a part of the ideal."""
         above = self.agreement_bits + self.coder_bits + self.tail_bits
         return above / self.ideal_bits if self.ideal_bits else 0.0
+
+
+def rate_of(compressed_bytes: int, raw_bytes: int) -> float:
+    """Compressed bytes over raw bytes; 0 for an empty input."""
+    return compressed_bytes / raw_bytes if raw_bytes else 0.0
+
+
+def readable_bytes(n_bytes: float) -> str:
+    """Says a length with three digits.
+
+    >>> readable_bytes(2_912_345.0), readable_bytes(410.2), readable_bytes(999_990.0)
+    ('2.91 MB', '410 bytes', '1 MB')
+    >>> readable_bytes(float("inf"))
+    'never'
+    """
+    if math.isinf(n_bytes):
+        return "never"
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        count = n_bytes / unit
+        if count >= _ROUNDED_UP:
+            return f"{count:,.0f} {name}" if count >= 1000 else f"{count:.3g} {name}"
+    return f"{n_bytes:.0f} bytes"

@@ -22,6 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from llmcomp.bill import Bill, ModelSize, readable_bytes
 from llmcomp.container import DTYPES, Profile
 from llmcomp.errors import LLMCompError
 from llmcomp.models import ASSETS, load_model
@@ -36,7 +37,7 @@ from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import Progress, Stage, run
 
 if TYPE_CHECKING:
-    from llmcomp.codec import Compressed
+    from llmcomp.codec import BlobInfo, Compressed
     from llmcomp.steering.fit import FitStep
     from llmcomp.stream import BlobCompressor
 
@@ -147,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_device(compress)
     _add_limit(compress, "keep what would take longer without the model")
+    compress.add_argument(
+        "-v", "--verbose", action="store_true", help="print the bill: where every bit went"
+    )
     compress.add_argument(
         "--json", action="store_true", help="print the bill, or an error, as JSON"
     )
@@ -435,13 +439,15 @@ def _compress_files(options: argparse.Namespace, asked: dict[str, Any]) -> BlobC
 def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace) -> None:
     """Says what compression did."""
     bill = result.bill
+    even = bill.break_even_bytes(bill.xz_bytes) if bill.xz_bytes else math.inf
     if options.json:
         _print_json(
             options,
             asdict(bill)
+            | _rates(bill)
             | {
-                "rate": bill.rate,
                 "bits_per_byte": bill.bits_per_byte,
+                "break_even_bytes": even if math.isfinite(even) else None,
                 "steering": str(result.steering),
                 "tried": result.tried,
             },
@@ -456,6 +462,37 @@ def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace)
         f"{bill.raw_bytes:,} -> {bill.total_bytes:,} bytes, rate {bill.rate:.4f}, "
         f"{bill.bits_per_byte:.3f} bits per byte",
         file=sys.stderr,
+    )
+    if bill.model is not None:
+        adjusted = _adjusted(bill.model, bill.total_bytes, bill.raw_bytes)
+        pays = "" if math.isinf(even) else f"; pays against xz from {readable_bytes(even)} on"
+        print(f"with the model: {adjusted}{pays}", file=sys.stderr)
+    if options.verbose:
+        _print_rows(bill)
+
+
+def _print_rows(bill: Bill) -> None:
+    """Says where every bit went, and their sum."""
+    total_bits = 8.0 * bill.total_bytes
+    for what, bits in [*bill.rows(), ("the file", total_bits)]:
+        counts = (bits, bits / 8, 100 * bits / total_bits)
+        in_bits, in_bytes, percent = (round(count, 1) + 0.0 for count in counts)  # never -0.0
+        sizes = f"{in_bits:>16,.1f} bits {in_bytes:>14,.1f} bytes {percent:>6.1f} %"
+        print(f"  {what:<28}{sizes}", file=sys.stderr)
+
+
+def _rates(of: Bill | BlobInfo) -> dict[str, float | None]:
+    """Rates for machines: without the model, at 2 bytes a parameter, and with its files."""
+    adjusted, with_files = of.adjusted_rates or (None, None)
+    return {"rate": of.rate, "adjusted_rate": adjusted, "adjusted_rate_files": with_files}
+
+
+def _adjusted(model: ModelSize, compressed_bytes: int, raw_bytes: int) -> str:
+    """Says both rates that count the model."""
+    nominal, with_files = model.adjusted_rates(compressed_bytes, raw_bytes)
+    return (
+        f"rate {nominal:,.4f} at 2 bytes a parameter ({model.n_parameters:,}), "
+        f"{with_files:,.4f} with its files ({model.file_bytes:,} bytes)"
     )
 
 
@@ -563,17 +600,19 @@ def _slice(text: str) -> tuple[int | None, int | None]:
 def _info(options: argparse.Namespace) -> None:
     from llmcomp.codec import get_info
 
-    info = get_info(_read(options.input))
+    with _source(options.input) as source:
+        info = get_info(source)
     if options.json:
-        _print_json(options, asdict(info))
+        _print_json(options, asdict(info) | _rates(info))
         return
-    rate = info.total_bytes / info.plain_bytes if info.plain_bytes else 0.0
     print(f"format      version {info.version}, profile {info.profile}: {info.numerics}")
     print(f"model       {info.model}, fingerprint {info.fingerprint}")
     print(f"schedule    window {info.schedule.window}, overlap {info.schedule.overlap}")
     print(f"steering    {info.steering}, {info.steering_bytes:,} bytes")
     print(f"plain       {info.plain_bytes:,} bytes")
-    print(f"compressed  {info.total_bytes:,} bytes, rate {rate:.4f}")
+    print(f"compressed  {info.total_bytes:,} bytes, rate {info.rate:.4f}")
+    if info.model_size is not None:
+        print(f"with model  {_adjusted(info.model_size, info.total_bytes, info.plain_bytes)}")
     for index, (method, plain, payload, lanes) in enumerate(info.segments):
         table = ", the table of files" * (index == 0 and info.members is not None)
         print(

@@ -10,12 +10,15 @@ functions only run it to its end.
 
 from __future__ import annotations
 
+import io
 import lzma
 import math
+import os
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
 
 from llmcomp.agreement import (
     EXACT,
@@ -25,12 +28,13 @@ from llmcomp.agreement import (
     UnsettledError,
     margin_exponent,
 )
-from llmcomp.bill import Bill
+from llmcomp.bill import Bill, ModelSize, rate_of
 from llmcomp.blocks import cut_blocks, join_alike, worth
 from llmcomp.container import (
     FIXED,
     MAX_LANES,
     NAMED_MODEL,
+    PIECE_BYTES,
     SEGMENT_BYTES,
     VERSION,
     Container,
@@ -38,6 +42,7 @@ from llmcomp.container import (
     Lane,
     Method,
     Numerics,
+    Parser,
     Profile,
     Segment,
     pack,
@@ -45,7 +50,7 @@ from llmcomp.container import (
 )
 from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
 from llmcomp.lanes import EncodedLane, decode_lanes, encode, encode_stepwise, record
-from llmcomp.models import MODELS, load_downloaded, load_model, model_by_number
+from llmcomp.models import MODELS, load_downloaded, load_model, model_by_number, size_of_named
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, SCHEDULES, Preset, Schedule, cut_bytes, cut_evenly
 from llmcomp.steering.choices import Choice, candidates, parse
@@ -118,6 +123,7 @@ class BlobInfo:
         steering_bytes: what that takes of the blob.
         plain_bytes: what it decodes to, an archive's table aside.
         total_bytes: its own size.
+        model_size: what the model weighs, None if none is needed or it is not on this machine.
         segments: method, plain bytes, payload bytes and lanes of each; an archive's first one is
             its table.
         members: an archive's files, None if it is no archive.
@@ -133,8 +139,28 @@ class BlobInfo:
     steering_bytes: int
     plain_bytes: int
     total_bytes: int
+    model_size: ModelSize | None
     segments: Sequence[tuple[str, int, int, int]]
     members: Sequence[Member] | None = None
+
+    @property
+    def rate(self) -> float:
+        """Compressed bytes over raw bytes; 0 for an empty input."""
+        return rate_of(self.total_bytes, self.plain_bytes)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether any segment was coded by a model."""
+        return any(method == "lm" for method, *_ in self.segments)
+
+    @property
+    def adjusted_rates(self) -> tuple[float, float] | None:
+        """The rate with the model counted, see `ModelSize`; None if that is not on this machine."""
+        if not self.needs_model:
+            return self.rate, self.rate
+        if self.model_size is None:
+            return None
+        return self.model_size.adjusted_rates(self.total_bytes, self.plain_bytes)
 
 
 def compress(
@@ -303,16 +329,41 @@ def decompressing(
     return _decompressing(parsed, model, trace)
 
 
-def get_info(blob: bytes) -> BlobInfo:
+def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
     """Reads what a blob says of itself, without loading a model.
 
+    All of the blob is read, a segment at a time, and every stored checksum is looked at: header,
+    lengths and payloads are then as they were written. The plain checksums are not, except an
+    archive's table's: whether this machine's model gives the same text, only decoding tells.
+
+    Args:
+        source: a blob, the path of one, or a file that holds one from its present position on; it
+            need not be seekable.
+
     Raises:
-        LLMCompError: as `decompressing` does for a blob that is not whole.
+        TypeError: if it is none of these; a str is no path here.
+        OSError: if it cannot be read.
+        LLMCompError: as `decompressing` does for a blob that is not whole; also if a segment claims
+            more stored bytes than any encoder makes, so that memory stays bounded.
     """
-    blob = as_bytes(blob)
-    parsed = unpack(blob)
-    header, first = parsed.header, parsed.frames[0].segment
-    members = read_table(plain_table(first), parsed.plain_length) if first.table else None
+    if isinstance(source, os.PathLike):
+        with Path(source).open("rb") as opened:
+            return get_info(opened)
+    file, parser = as_file(source), Parser()
+    total_bytes, table = 0, None
+    segments: list[tuple[str, int, int, int]] = []
+    while not parser.unused and (piece := as_bytes(file.read(PIECE_BYTES))):
+        total_bytes += len(piece)
+        parser.feed(piece)
+        for segment in iter(parser.next_segment, None):
+            table = segment if segment.table else table
+            stored = sum(len(lane.payload) for lane in segment.lanes)
+            method = segment.method.name.lower()
+            segments.append((method, segment.plain_length, stored, len(segment.lanes)))
+    parser.finish()
+    header = cast("Header", parser.header)  # or finish() had raised
+    plain_bytes = sum(plain for _, plain, _, _ in segments[table is not None :])
+    needs_model = any(method == "lm" for method, *_ in segments)
     return BlobInfo(
         version=VERSION,
         profile=header.numerics.profile.name.lower(),
@@ -322,18 +373,11 @@ def get_info(blob: bytes) -> BlobInfo:
         schedule=header.schedule,
         steering=describe(header.steering, header.record),
         steering_bytes=len(header.packed_record()),
-        plain_bytes=parsed.plain_length,
-        total_bytes=len(blob),
-        segments=[
-            (
-                frame.segment.method.name.lower(),
-                frame.segment.plain_length,
-                sum(len(lane.payload) for lane in frame.segment.lanes),
-                len(frame.segment.lanes),
-            )
-            for frame in parsed.frames
-        ],
-        members=members,
+        plain_bytes=plain_bytes,
+        total_bytes=total_bytes,
+        model_size=size_of_named(header.model, header.name) if needs_model else None,
+        segments=segments,
+        members=None if table is None else read_table(plain_table(table), plain_bytes),
     )
 
 
@@ -489,7 +533,7 @@ def _steered(
     segments = [k.segment for k in kept]
     blob = pack(header, segments)
     unpack(blob)  # what this release writes it also reads
-    bill = _bill(header, steering, kept, blob)
+    bill = _bill(header, steering, model, kept, blob)
     bill.notes = notes
     return Compressed(blob, bill, first_trace, steering)
 
@@ -574,7 +618,7 @@ class SegmentEncoder:
 
     def bill(self, kept: Sequence[Kept], blob: bytes) -> Bill:
         """Bills a blob that is this header and these segments."""
-        return _bill(self.header, self.steering, kept, blob)
+        return _bill(self.header, self.steering, self._model, kept, blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -874,6 +918,17 @@ def as_bytes(data: ReadableBuffer) -> bytes:
         raise TypeError(f"a bytes-like object is required, not {kind!r}") from None
 
 
+def as_file(source: ReadableBuffer | IO[bytes]) -> IO[bytes]:
+    """Takes a blob or a file that holds one.
+
+    Raises:
+        TypeError: if it is neither bytes nor a file.
+    """
+    if hasattr(source, "read"):
+        return cast("IO[bytes]", source)
+    return io.BytesIO(as_bytes(source))
+
+
 def _xz(plain: bytes) -> bytes:
     return lzma.compress(plain, format=lzma.FORMAT_RAW, filters=_XZ_FILTERS)
 
@@ -970,16 +1025,23 @@ def agreement_of(numerics: Numerics) -> Agreement:
     return Rulers(numerics.margin) if numerics.profile is Profile.TOLERANT else EXACT
 
 
-def _bill(header: Header, steering: Steering, kept: Sequence[Kept], blob: bytes) -> Bill:
+def _bill(
+    header: Header, steering: Steering, model: LanguageModel, kept: Sequence[Kept], blob: bytes
+) -> Bill:
     """Bills a whole blob."""
+    contents = [k for k in kept if not k.segment.table]
     bill = Bill(
-        raw_bytes=sum(k.segment.plain_length for k in kept if not k.segment.table),
+        raw_bytes=sum(k.segment.plain_length for k in contents),
         notes=[k.note for k in kept if k.note],
     )
-    for k in kept:
+    for k in contents:
         if k.coded is not None:
             k.coded.bill(bill)
+            bill.model = model.size
     _finish_bill(bill, header, steering, [k.segment for k in kept], blob)
+    xz = contents[0].other if len(contents) == 1 else None
+    if xz is not None and xz.method is Method.XZ:
+        bill.xz_bytes = len(xz.lanes[0].payload)
     return bill
 
 

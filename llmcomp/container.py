@@ -77,6 +77,9 @@ NEWEST_STEERING = 3
 MAX_STREAMED = 64 * SEGMENT_BYTES
 """Most stored bytes of a segment that are held at a time; no token costs 64 bytes."""
 
+PIECE_BYTES = 1 << 16
+"""How much is read from a file at a time."""
+
 _NAME = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", re.ASCII)
 
 _LAST, _LANES, _TABLE = 4, 8, 16

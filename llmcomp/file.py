@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from llmcomp.codec import METHODS, Steer, as_bytes
+from llmcomp.container import PIECE_BYTES
 from llmcomp.errors import LLMCompError
 from llmcomp.models.base import LanguageModel
 from llmcomp.ranges import Place, SegmentIndex, decoding_part, lane_around
 from llmcomp.steps import run
-from llmcomp.stream import PIECE_BYTES, BlobCompressor, BlobDecompressor
+from llmcomp.stream import BlobCompressor, BlobDecompressor
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

@@ -22,11 +22,12 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TypeVar, cast
+from typing import IO, TypeVar
 
-from llmcomp.codec import SegmentDecoder, as_bytes
+from llmcomp.codec import SegmentDecoder, as_file
 from llmcomp.container import (
     CRC_BYTES,
+    PIECE_BYTES,
     Head,
     Method,
     Reader,
@@ -46,7 +47,6 @@ from llmcomp.stream import Target
 __all__ = [
     "Place",
     "SegmentIndex",
-    "as_file",
     "copying_range",
     "decoding_part",
     "lane_around",
@@ -57,9 +57,6 @@ T = TypeVar("T")
 
 _HEAD_BYTES = 256
 """What is read at first where a head lies: enough for one of 64 lanes."""
-
-_PIECE_BYTES = 1 << 16
-"""How much is read at a time of what is only checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +201,7 @@ class SegmentIndex:
         self._file.seek(place.at)
         crc = zlib.crc32(place.header + varint(place.index))
         left = place.end - place.at - CRC_BYTES
-        while left and (piece := self._file.read(min(left, _PIECE_BYTES))):
+        while left and (piece := self._file.read(min(left, PIECE_BYTES))):
             crc = zlib.crc32(piece, crc)
             left -= len(piece)
         if left or self._file.read(CRC_BYTES) != crc.to_bytes(CRC_BYTES, "little"):
@@ -254,16 +251,6 @@ def read_range(
     target = io.BytesIO()
     run(copying_range(SegmentIndex(as_file(source), model=model), target, start, stop))
     return target.getvalue()
-
-
-def as_file(source: bytes | IO[bytes]) -> IO[bytes]:
-    """Takes a blob or a file that holds one.
-
-    Raises:
-        TypeError: if it is neither bytes nor a file.
-    """
-    # a file is known by its method, so that as_bytes can refuse whatever is neither
-    return cast("IO[bytes]", source) if hasattr(source, "read") else io.BytesIO(as_bytes(source))
 
 
 def copying_range(

@@ -28,7 +28,7 @@ from llmcomp.codec import (
     compressing_as_planned,
     numerics_for,
 )
-from llmcomp.container import SEGMENT_BYTES, Parser, Profile, Segment
+from llmcomp.container import PIECE_BYTES, SEGMENT_BYTES, Parser, Profile, Segment
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
@@ -49,9 +49,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-PIECE_BYTES = 1 << 16
-"""How much is read from a file at a time."""
 
 
 class Source(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from llmcomp.bill import ModelSize
 from llmcomp.decisions import DecisionTree
 from llmcomp.tokens import ByteTokenizer
 
@@ -20,6 +21,7 @@ class FakeModel:
     profiles = ("fixed", "tolerant", "replay")
     margin = 2.0**-12
     dtype = "float32"
+    size = ModelSize(65_536, 400_000)
     source = ""
 
     def __init__(

@@ -647,9 +647,3 @@ def test_a_frozen_blob_opens_as_text():
         encoding="utf-8",
     ) as file:
         assert file.read() == "The quick brown fox. 春眠不觉晓 " * 9
-
-
-@pytest.mark.parametrize("wrong", ["str", None])
-def test_info_takes_bytes_only(wrong):
-    with pytest.raises(TypeError, match="bytes-like object"):
-        llmcomp.get_info(wrong)

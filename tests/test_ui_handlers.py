@@ -12,7 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 import llmcomp.models
+from llmcomp.bill import Bill, ModelSize
 from llmcomp.errors import FormatError, LLMCompError
+from llmcomp.models.size import size_of
 from llmcomp.steps import Progress
 from llmcomp.ui import handlers, jobs, views
 
@@ -56,7 +58,8 @@ def test_what_was_compressed_comes_back_from_file_and_from_base64() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_the_bill_adds_up_to_the_file_and_the_trace_to_its_payload() -> None:
     result = compressed(KNOWN)
-    assert sum(bits for _, bits in result.rows) == pytest.approx(8 * len(result.blob), abs=1e-6)
+    total_bits = sum(bits for _, bits in result.bill.rows())
+    assert total_bits == pytest.approx(8 * len(result.blob), abs=1e-6)
     assert result.sizes["llmc"] == len(result.blob)
     assert result.sizes["raw"] == len(KNOWN)
     assert {"gzip", "bz2", "xz", "zstd", "brotli", "ppmd"} <= set(result.sizes)
@@ -180,7 +183,7 @@ def test_costs_of_words_are_the_costs_of_their_tokens() -> None:
     result = compressed(KNOWN)
     costs = handlers.word_costs(result.message)
     assert len(costs) == KNOWN.count(" ") + 1
-    spent = dict(result.rows)
+    spent = dict(result.bill.rows())
     coded = spent["text, ideal under the model"] + spent.get("coder above the ideal", 0.0)
     assert sum(costs) == pytest.approx(coded, abs=0.01)
     assert handlers.word_costs({"v": "view/1", "note": "nothing"}) == []
@@ -220,10 +223,27 @@ def test_the_bill_shows_its_sum_and_no_foreign_markup() -> None:
 
 
 def test_the_race_is_sorted_and_marks_ours() -> None:
-    shown = views.race({"raw": 100, "gzip": 60, "llmc": 40})
+    shown = views.race({"raw": 100, "gzip": 60, "llmc": 40}, "the <model>")
+    assert "the &lt;model&gt;</p>" in shown
     assert shown.index("llmcomp") < shown.index("gzip") < shown.index("as it is")
     assert '<tr class="ours"><td>llmcomp</td><td>40</td>' in shown
     assert "width:40.0%" in shown
+
+
+def test_the_page_counts_the_model_too() -> None:
+    bill = Bill(raw_bytes=1000, total_bytes=200, model=ModelSize(3000, 7000))
+    words = views.with_model(bill, 300)
+    assert "the rate is 6.200 at 2 bytes a parameter, 7.200 with the model's files" in words
+    assert "(7 kB). Even so it would beat xz from 70 kB of such text on." in words
+    assert "beat xz" not in views.with_model(bill, 200)
+    assert "needs no model" in views.with_model(Bill(raw_bytes=9, total_bytes=9), 9)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_result_is_shown_with_its_model() -> None:
+    result = compressed(KNOWN)
+    assert result.bill.model == size_of(TINY)
+    assert "at 2 bytes a parameter" in views.figures(result)
 
 
 def test_an_error_status_is_the_error_itself() -> None:

@@ -7,6 +7,7 @@ model's own bare parallel pass, decoding against its own bare cached loop with a
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from llmcomp.bill import readable_bytes
 from llmcomp.codec import compressing
 from llmcomp.container import Lane, unpack
 from llmcomp.errors import LLMCompError
@@ -83,19 +85,25 @@ def rates(name: str, data: bytes, model: str, *, chunked: bool = False) -> dict[
         chunked: cut it every 2,000 bytes, each coded alone, as system 000 does.
 
     Returns:
-        ``name``, ``raw``, sizes in bytes by compressor, and llmcomp's bill in numbers.
+        ``name``, ``raw``, sizes in bytes by compressor, llmcomp's bill in numbers, and rates with
+        the model counted at 2 bytes a parameter (``adjusted``) and with its files.
     """
     lane_bytes = CHUNK_BYTES if chunked else None
     result = run(compressing(data, model=model, methods=("lm",), lane_bytes=lane_bytes))
-    bill = result.bill
+    bill, others = result.bill, sizes(data)
+    adjusted, adjusted_files = bill.adjusted_rates
+    break_even = bill.break_even_bytes(others["xz"])
     return {
         "name": f"{name}, in chunks of {CHUNK_BYTES:,}" if chunked else name,
         "raw": len(data),
-        **sizes(data),
+        **others,
         "llmcomp": len(result.blob),
         "overhead": bill.overhead,
         "framing": (bill.header_bits + bill.lengths_bits + bill.checksum_bits) / 8,
         "bits_per_byte": bill.bits_per_byte,
+        "adjusted": adjusted,
+        "adjusted_files": adjusted_files,
+        "break_even": break_even if math.isfinite(break_even) else None,
     }
 
 
@@ -191,8 +199,10 @@ def report(files: Sequence[str], model: str, what: str, *, as_json: bool) -> str
 def rate_table(rows: Sequence[dict[str, Any]]) -> str:
     """Renders rates (compressed bytes / raw bytes) as a Markdown table."""
     lines = [
-        "| text | bytes | " + " | ".join(BASELINES) + " | **llmcomp** | over ideal | framing |",
-        "|---|---:|" + "---:|" * (len(BASELINES) + 3),
+        "| text | bytes | "
+        + " | ".join(BASELINES)
+        + " | **llmcomp** | over ideal | framing | adjusted | pays from |",
+        "|---|---:|" + "---:|" * (len(BASELINES) + 5),
     ]
     for row in rows:
         cells = [f"{row[name] / row['raw']:.4f}" for name in BASELINES]
@@ -200,6 +210,8 @@ def rate_table(rows: Sequence[dict[str, Any]]) -> str:
             f"**{row['llmcomp'] / row['raw']:.4f}**",
             f"{100 * row['overhead']:.3f} %",
             f"{row['framing']:.0f} B",
+            f"{row['adjusted']:,.0f}",
+            readable_bytes(row["break_even"] or math.inf),
         ]
         lines.append(f"| {row['name']} | {row['raw']:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

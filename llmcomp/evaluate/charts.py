@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from llmcomp.bill import readable_bytes
 from llmcomp.evaluate.steering import Row
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "in_order",
     "rate_distortion",
     "rate_distortion_words",
-    "readable_bytes",
     "short",
 ]
 
@@ -45,7 +45,6 @@ _COLOURS = {
     "laplace": "#5f8f2f",
 }
 _NAMES = {"text": "string", "lloyd_max": "Lloyd-Max"}
-_ROUNDED_UP = 0.9995  # of a unit: what three digits would write as 1,000 of the one below
 _INK = "#7b828c"
 _LINE = "rgba(128, 138, 150, 0.35)"
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif"
@@ -67,23 +66,6 @@ def short(row: Row) -> str:
 def in_order(rows: Sequence[Row]) -> list[Row]:
     """Puts `none` first and sorts the others by what they really cost."""
     return sorted(rows, key=lambda row: (row.kind != "none", row.total_bits))
-
-
-def readable_bytes(n_bytes: float) -> str:
-    """Says a length with three digits.
-
-    >>> readable_bytes(2_912_345.0), readable_bytes(410.2), readable_bytes(999_990.0)
-    ('2.91 MB', '410 bytes', '1 MB')
-    >>> readable_bytes(float("inf"))
-    'never'
-    """
-    if math.isinf(n_bytes):
-        return "never"
-    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        count = n_bytes / unit
-        if count >= _ROUNDED_UP:
-            return f"{count:,.0f} {name}" if count >= 1000 else f"{count:.3g} {name}"
-    return f"{n_bytes:.0f} bytes"
 
 
 def bills(rows: Sequence[Row], *, closer: bool = False) -> go.Figure:

@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcomp.errors import ModelError
-from llmcomp.models.sources import HUB_MODELS, is_hub_id
+from llmcomp.models.size import size_of
+from llmcomp.models.sources import HUB_MODELS, Source, is_hub_id
 
 if TYPE_CHECKING:
+    from llmcomp.bill import ModelSize
     from llmcomp.models.base import LanguageModel
 
-__all__ = ["HUB_MODELS", "MODELS", "load_downloaded", "load_model", "model_by_number", "resolve"]
+__all__ = [
+    "HUB_MODELS",
+    "MODELS",
+    "load_downloaded",
+    "load_model",
+    "model_by_number",
+    "resolve",
+    "size_of_named",
+]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -95,6 +105,25 @@ def model_by_number(number: int) -> LanguageModel:
     if number not in MODELS:
         raise ModelError(f"the blob names model {number}, unknown here; update llmcomp")
     return load_model(MODELS[number])
+
+
+def size_of_named(number: int, hub_id: str) -> ModelSize | None:
+    """Weighs the model a blob names, without loading it.
+
+    Args:
+        number: its registry number.
+        hub_id: ``owner/model@commit`` of a downloaded one, else empty.
+
+    Returns:
+        Its size, None if it is not on this machine.
+    """
+    repository, _, commit = hub_id.partition("@")
+    try:
+        if not hub_id:
+            return size_of(ASSETS / MODELS[number]) if number in MODELS else None
+        return size_of(Source(hub_id, repository, commit).fetch(download=False).directory)
+    except (ModelError, ImportError, OSError):
+        return None
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from llmcomp.bill import ModelSize
 from llmcomp.decisions import DecisionTree
 from llmcomp.tokens import Tokenizer
 
@@ -49,6 +50,7 @@ class LanguageModel(Protocol):
             steps give the same bits in the same ``environment``.
         margin: largest difference of two machines' log-odds, with room to spare.
         dtype: what it computes in, one of `llmcomp.container.DTYPES`.
+        size: what it weighs.
         source: ``owner/model@commit`` if others can get it under that name, else empty.
     """
 
@@ -65,6 +67,7 @@ class LanguageModel(Protocol):
     profiles: Sequence[str]
     margin: float
     dtype: str
+    size: ModelSize
     source: str
 
     @property

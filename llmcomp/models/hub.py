@@ -24,6 +24,7 @@ from llmcomp.decisions import DecisionTree
 from llmcomp.errors import ModelError
 from llmcomp.hub_tokens import ESCAPE, HubTokenizer
 from llmcomp.models.base import Float64Array, Tokens
+from llmcomp.models.size import size_of
 from llmcomp.models.sources import Checkout, Report, Source, weight_files
 from llmcomp.tokens import Tokenizer, byte_letters
 
@@ -111,6 +112,7 @@ class HubModel:
         self.hidden_size = stock.hidden_size
         self.n_virtual_tokens = 0
         self.dtype = stock.dtype
+        self.size = size_of(files.directory)
         self.source = f"{files.repository}@{files.revision}" if files.repository else ""
         portable = stock.dtype in {"float64", "float32"}
         self.profiles: Sequence[str] = ("tolerant", "replay") if portable else ("replay",)

@@ -23,6 +23,7 @@ from llmcomp.errors import ModelError
 from llmcomp.models.base import Session, Tokens
 from llmcomp.models.fixed import FixedRunner
 from llmcomp.models.grid import Float64Array
+from llmcomp.models.size import size_of
 from llmcomp.tokens import BpeTokenizer, ByteTokenizer, Tokenizer
 
 START_BYTE = b"\0"
@@ -66,6 +67,7 @@ class SnappedModel:
 
     def _load(self, directory: Path) -> None:
         self.runner = FixedRunner.load(directory)
+        self.size = size_of(directory)
         self.context_length = self.runner.shape.context_length
         self.hidden_size = self.runner.shape.hidden
         definition = directory / "tokenizer.json"

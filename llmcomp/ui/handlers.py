@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llmcomp import codec
+from llmcomp.bill import Bill
 from llmcomp.errors import LLMCompError
 from llmcomp.evaluate import baselines
 from llmcomp.models import load_model
@@ -79,7 +80,7 @@ class Compression:
     Attributes:
         blob: the file.
         name: a speaking name for it.
-        rows: (label, bits) of the bill; the bits add up to the file.
+        bill: where its bits went, and what the model weighs.
         sizes: bytes under each compressor, ``raw`` and ``llmc`` among them.
         message: the trace in the format ``view/1``, or a note when there is none.
         checked: whether the model's work was decoded again and compared.
@@ -89,7 +90,7 @@ class Compression:
 
     blob: bytes
     name: str
-    rows: tuple[tuple[str, float], ...]
+    bill: Bill
     sizes: Mapping[str, int]
     message: Mapping[str, Any]
     checked: bool
@@ -204,7 +205,7 @@ def compress(
     yield Compression(
         blob=result.blob,
         name=f"{jobs.speaking_name(text, path)}.llmc",
-        rows=tuple(result.bill.rows()),
+        bill=result.bill,
         sizes=sizes,
         message=_message(result.trace, method, sizes, result.bill.notes),
         checked=method == "lm",

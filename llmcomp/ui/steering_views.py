@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from llmcomp.bill import readable_bytes
 from llmcomp.evaluate import charts
-from llmcomp.evaluate.charts import in_order, readable_bytes, short
+from llmcomp.evaluate.charts import in_order, short
 from llmcomp.evaluate.steering import Row
 from llmcomp.ui.steering import Learning, Session
 from llmcomp.ui.views import Status, duration, number, status

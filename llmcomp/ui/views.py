@@ -7,10 +7,12 @@ nothing of gradio.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from llmcomp.bill import Bill, readable_bytes
 from llmcomp.ui.handlers import Compression, Decoding
 from llmcomp.ui.jobs import Working
 
@@ -29,6 +31,7 @@ __all__ = [
     "starting",
     "status",
     "stopped",
+    "with_model",
     "working",
 ]
 
@@ -137,8 +140,13 @@ def _bill_row(label: str, bits: float, total: float) -> str:
     )
 
 
-def race(sizes: Mapping[str, int]) -> str:
-    """Returns the same bytes under every compressor as labelled bars, smallest first."""
+def race(sizes: Mapping[str, int], words: str) -> str:
+    """Returns the same bytes under every compressor as labelled bars, smallest first.
+
+    Args:
+        sizes: bytes by compressor.
+        words: what is to be said of the model, which is in none of them.
+    """
     largest = max(max(sizes.values()), 1)
     lines = [
         _race_row(name, size, largest) for name, size in sorted(sizes.items(), key=lambda s: s[1])
@@ -146,9 +154,29 @@ def race(sizes: Mapping[str, int]) -> str:
     return (
         "<h3>The same bytes elsewhere</h3><table><thead><tr><th>compressor</th><th>bytes</th>"
         f'<th class="bar"></th></tr></thead><tbody>{"".join(lines)}</tbody></table>'
-        "<p>Whole files, headers included. The model is not in the file: whoever decodes has it, "
-        "as they have gzip.</p>"
+        f"<p>Whole files, headers included. {escape(words)}</p>"
     )
+
+
+def with_model(paid: Bill, xz_bytes: int) -> str:
+    """Says what the rate is with the model counted, and from where on that beats xz.
+
+    Args:
+        paid: the bill.
+        xz_bytes: what xz makes of the same bytes.
+    """
+    if paid.model is None:
+        return "This file needs no model to be decoded."
+    nominal, with_files = paid.adjusted_rates
+    said = (
+        "The model is not in the file: whoever decodes has it, as they have gzip. Counted in, the "
+        f"rate is {nominal:,.3f} at 2 bytes a parameter, {with_files:,.3f} with the model's files "
+        f"({readable_bytes(paid.model.file_bytes)})."
+    )
+    even = paid.break_even_bytes(xz_bytes)
+    if math.isinf(even):
+        return said
+    return f"{said} Even so it would beat xz from {readable_bytes(even)} of such text on."
 
 
 def _race_row(name: str, size: int, largest: int) -> str:
@@ -161,7 +189,8 @@ def _race_row(name: str, size: int, largest: int) -> str:
 
 def figures(result: Compression) -> str:
     """Returns bill and comparison side by side."""
-    parts = (bill(result.rows), race(result.sizes))
+    words = with_model(result.bill, result.sizes["xz"])
+    parts = (bill(result.bill.rows()), race(result.sizes, words))
     return f'<div class="figures">{"".join(f"<section>{part}</section>" for part in parts)}</div>'
 
 
