@@ -8,7 +8,8 @@ In: files, by name. Out: a blob whose first segment lists them and needs no mode
 
 What is kept of a file: its name, its bytes, and whether it is a program. Empty directories, links,
 owners and times are not. Nothing that a table says can make extraction write outside the directory
-it was given, through a link in it, or over a file that is there.
+it was given, through a link in it, or over a file that is there; where a file system would take two
+names for one, or not take one, nothing is extracted (`llmcomp.places`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from llmcomp.container import PIECE_BYTES
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace
+from llmcomp.places import beside, put, require_names, require_place
 from llmcomp.ranges import SegmentIndex, copying_range
 from llmcomp.steps import Steps, run
 from llmcomp.stream import BlobCompressor, Target, limited
@@ -290,22 +292,30 @@ class Archive:
 
         Raises:
             ValueError: if a member's place is taken, or lies behind a link; nothing was written.
-            LLMCompError: as `llmcomp.codec.decompressing` does; also if it would take too long.
-            OSError: if it cannot be written.
+            LLMCompError: as `llmcomp.codec.decompressing` does; also if it would take too long, or
+                if the file system there does not keep the members' names, or not apart.
+            OSError: if it cannot be written; `FileExistsError` if a place was taken meanwhile: all
+                that is not in its place is then kept in a new directory beside.
         """
         directory = Path(directory)
-        for member in self.members:
-            _require_place(directory, member.name, force=force)
+        names = [member.name for member in self.members]
+        for name in names:
+            require_place(directory, name, force=force)
         there = next(p for p in (directory, *directory.parents) if p.exists())
         with tempfile.TemporaryDirectory(dir=there, prefix=".llmcomp-") as stage:
-            staged = [Path(stage, str(i)) for i in range(len(self.members))]
+            require_names(names, Path(stage))
+            staged = [Path(stage, str(i)) for i in range(len(names))]
             yield from limited(self._staging(staged), Pace(("decode",)), max_seconds)
-            directory.mkdir(parents=True, exist_ok=True)
-            for member, file in zip(self.members, staged, strict=True):
-                _require_place(directory, member.name, force=force)  # decoding took its time
-                path = directory / member.name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(path)
+            waiting = dict(zip(names, staged, strict=True))
+            try:
+                for name in names:
+                    require_place(directory, name, force=force)  # decoding took its time
+                _move(waiting, directory, force=force)
+            except (ValueError, OSError) as error:
+                kept = beside(Path(there, "extracted"), Path.mkdir)
+                count = len(waiting)
+                _move(waiting, kept, force=False)
+                raise FileExistsError(f"{error}; {count:,} file(s) are kept in {kept}") from None
 
     def _staging(self, files: Sequence[Path]) -> Steps[None]:
         """Decodes every segment and writes each member's part of it to its file."""
@@ -331,30 +341,20 @@ class Archive:
                 file.chmod(mode | (mode & 0o444) >> 2)  # run by whom the umask lets read it
 
 
+def _move(files: dict[str, Path], directory: Path, *, force: bool) -> None:
+    """Moves files below a directory, each to its name; those that were moved are taken out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, file in list(files.items()):
+        require_place(directory, name, force=force)
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(file, path, force=force)
+        del files[name]
+
+
 def _append(path: Path, data: bytes) -> None:
     """Writes on at a file's end, down to the disk: it will be renamed."""
     with path.open("ab") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _require_place(directory: Path, name: str, *, force: bool) -> None:
-    """Checks that a file can be put below a directory without touching anything else.
-
-    Raises:
-        ValueError: if there is one already, or something that is none, or a link on the way.
-    """
-    path = directory
-    *parents, last = name.split("/")
-    for part in parents:
-        path /= part
-        if not os.path.lexists(path):
-            return
-        if path.is_symlink() or not path.is_dir():
-            raise ValueError(f"{str(path)!a} is in the way: no directory, or a link to one")
-    path /= last
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise ValueError(f"{str(path)!a} is in the way and no regular file; move it away")
-    if path.exists() and not force:
-        raise ValueError(f"{str(path)!a} exists; use -f to overwrite it, or another directory")

@@ -28,6 +28,7 @@ from llmcomp.errors import LLMCompError
 from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace, in_words
+from llmcomp.places import new_file_mode, settle
 from llmcomp.schedule import PRESETS
 from llmcomp.steering.choices import Auto, parse, read_steer_file
 from llmcomp.steering.priors import PRIORS, HyperPrior, make_prior
@@ -814,8 +815,8 @@ def _write(name: str, data: bytes, options: argparse.Namespace) -> None:
 def _target(name: str, options: argparse.Namespace) -> Iterator[BinaryIO]:
     """Opens what a command writes; a file is whole or absent.
 
-    It is written under a temporary name and renamed when all of it is on the disk, unless somebody
-    else has made such a file meanwhile.
+    It is written under a temporary name and renamed when all of it is on the disk; if somebody else
+    has made such a file meanwhile, to a name beside it.
     """
     if name == "-":
         yield sys.stdout.buffer
@@ -835,19 +836,11 @@ def _target(name: str, options: argparse.Namespace) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _refuse_overwriting(name, options)
-        Path(temporary).chmod(target.stat().st_mode if target.exists() else _new_file_mode())
-        Path(temporary).replace(target)
+        Path(temporary).chmod(target.stat().st_mode if target.is_file() else new_file_mode())
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _new_file_mode() -> int:
-    """What an ordinary new file gets; mkstemp would make it private."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    settle(Path(temporary), target, force=options.force)
 
 
 @contextlib.contextmanager

@@ -22,14 +22,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from llmcomp.container import SEGMENT_BYTES, Reader, varint
 from llmcomp.errors import DamagedError, FormatError
 
-__all__ = ["Member", "check_names", "pack_table", "read_table"]
+__all__ = ["Member", "check_names", "find_clash", "pack_table", "read_table", "shortened"]
 
 MAX_NAME = 4096
 MAX_SIZE = 1 << 62
@@ -131,14 +131,30 @@ def check_names(names: Sequence[str]) -> str:
     for name in names:
         fault = _fault(name)
         if fault:
-            return f"the name {_short(name)} {fault}"
+            return f"the name {shortened(name)} {fault}"
+    clash = find_clash(names)
+    if clash is None:
+        return ""
+    what = "there twice" if clash[0] == clash[1] else "a file's and a directory's"
+    return f"the name {shortened(clash[0])} is {what}"
+
+
+def find_clash(names: Sequence[str], fold: Callable[[str], str] = str) -> tuple[str, str] | None:
+    """Finds two names that no directory can hold together: the same, or one below the other.
+
+    Args:
+        names: of files.
+        fold: gives what names of one file have in common.
+
+    Returns:
+        The two, of which the first is not below the second; None if there are none.
+    """
     # zero sorts before every other character, so whatever lies in a directory follows its name
-    for one, other in pairwise(sorted(name.replace("/", "\0") for name in names)):
-        if one == other:
-            return f"the name {_short(one.replace(chr(0), '/'))} is there twice"
-        if other.startswith(one + "\0"):
-            return f"the name {_short(one.replace(chr(0), '/'))} is a file's and a directory's"
-    return ""
+    keyed = sorted((fold(name).replace("/", "\0"), name) for name in names)
+    for (key, one), (other_key, other) in pairwise(keyed):
+        if other_key == key or other_key.startswith(key + "\0"):
+            return one, other
+    return None
 
 
 def _fault(name: str) -> str:
@@ -164,5 +180,6 @@ def _decoded(encoded: bytes) -> str:
         raise FormatError(f"the name {encoded[:60]!r} in the archive is not UTF-8") from None
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
+    """Gives a name as an error can show it."""
     return ascii(name if len(name) <= 60 else f"{name[:59]}…")

@@ -233,7 +233,7 @@ def test_what_cannot_be_written_is_reported_under_its_own_name(file, capsys):
     assert "Is a directory" in capsys.readouterr().err
 
 
-def test_a_file_made_meanwhile_is_not_overwritten(file, capsys, monkeypatch):
+def test_a_file_made_meanwhile_is_not_overwritten_nor_is_the_result_lost(file, capsys, monkeypatch):
     from llmcomp import stream
 
     target = file.parent / "out"
@@ -246,10 +246,12 @@ def test_a_file_made_meanwhile_is_not_overwritten(file, capsys, monkeypatch):
 
     monkeypatch.setattr(stream, "compressing_stream", meanwhile)
     words = ["compress", str(file), "--model", TINY, "-o", str(target)]
-    assert main(words) == 2
-    assert "exists; use -f" in capsys.readouterr().err
+    assert main(words) == 1
+    assert "the result is kept as" in capsys.readouterr().err
     assert target.read_bytes() == b"precious"
-    assert sorted(file.parent.iterdir()) == sorted([file, target])
+    kept = file.parent / "out-1"
+    assert kept.read_bytes() == b"ours"
+    assert sorted(file.parent.iterdir()) == sorted([file, target, kept])
     assert main([*words, "-f"]) == 0
     assert target.read_bytes() == b"ours"
 

@@ -26,6 +26,7 @@ LAYERS = [
     "schedule",
     "container",
     "table",
+    "places",
     "steering",
     "lanes",
     "blocks",
