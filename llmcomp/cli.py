@@ -17,14 +17,15 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from llmcomp.bill import Bill, ModelSize, readable_bytes
-from llmcomp.container import DTYPES, Profile
-from llmcomp.errors import LLMCompError
+from llmcomp.container import DTYPES, SEGMENT_BYTES, Profile
+from llmcomp.errors import LLMCompError, LLMCompWarning
 from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace, in_words
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
-        command(options)
+        with _warnings_as_lines(options):
+            command(options)
         sys.stdout.flush()  # here, where a closed pipe can be answered
     except BrokenPipeError:
         raise
@@ -82,6 +84,26 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _failed(options, KeyboardInterrupt("stopped; no file was written"), 130)
     return 0
+
+
+@contextlib.contextmanager
+def _warnings_as_lines(options: argparse.Namespace) -> Iterator[None]:
+    """Says in one line each what this program warns of; warnings of others stay as they are."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **where: Any) -> None:
+        if not issubclass(category, LLMCompWarning):
+            usual(message, category, *place, **where)
+        elif getattr(options, "json", False):
+            warned = {"warning": category.__name__, "message": str(message)}
+            print(json.dumps(warned), file=sys.stderr)
+        else:
+            print(f"{_CLEAR * sys.stderr.isatty()}llmcomp: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LLMCompWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _failed(options: argparse.Namespace, error: BaseException, code: int) -> int:
@@ -396,13 +418,26 @@ def _compress(options: argparse.Namespace) -> None:
         total = _size(source)
         with _watching("encode", "verify", open_ended=total is None and not whole) as report:
             if whole:
-                result = run(compressing(source.read(), **asked), report)
+                data = source.read()
+                _note_whole(len(data), options)
+                result = run(compressing(data, **asked), report)
                 _write(options.target, result.blob, options)
             else:
                 stream = BlobCompressor(total=total, max_seconds=options.max_seconds, **asked)
                 with _target(options.target, options) as target:
                     result = run(compressing_stream(source, target, stream), report)
     _show_bill(result, options)
+
+
+def _note_whole(n_bytes: int, options: argparse.Namespace) -> None:
+    """Says beforehand what it takes to choose the steering of a long text."""
+    if n_bytes > SEGMENT_BYTES and not options.json:
+        print(
+            f"llmcomp: --steer {options.steer} looks at the whole text: {n_bytes:,} bytes are held "
+            "in memory and coded once for each way that is tried; quicker is a .steer file, made "
+            "of a part of it (steer train)",
+            file=sys.stderr,
+        )
 
 
 def _compressed_name(inputs: Sequence[str], output: str | None) -> str:

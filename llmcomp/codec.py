@@ -14,6 +14,7 @@ import io
 import lzma
 import math
 import os
+import warnings
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,13 @@ from llmcomp.container import (
     pack,
     unpack,
 )
-from llmcomp.errors import DamagedError, FormatError, MismatchError, ModelError
+from llmcomp.errors import (
+    DamagedError,
+    FormatError,
+    LLMCompWarning,
+    MismatchError,
+    ModelError,
+)
 from llmcomp.lanes import EncodedLane, decode_lanes, encode, encode_stepwise, record
 from llmcomp.models import MODELS, load_downloaded, load_model, model_by_number, size_of_named
 from llmcomp.models.base import LanguageModel, Tokens
@@ -319,6 +326,10 @@ def decompressing(
         DamagedError: if it is cut or a stored checksum fails; no model has run then.
         ModelError: if the model it names is not here.
         MismatchError: if the decoded bytes fail their checksum.
+
+    Warns:
+        LLMCompWarning: if a blob of profile ``tolerant`` was made for a narrower margin than the
+            model asks for here; decoding may then end in a MismatchError.
     """
     parsed = unpack(as_bytes(blob))
     if max_bytes is not None and parsed.plain_length > max_bytes:
@@ -820,12 +831,11 @@ class SegmentDecoder:
             )
         tokens: list[Tokens] = []
         if segment.method is Method.LM:
-            decoding = _decode_lm(segment, *self._for_lm())
-            pieces, tokens = yield from relay(decoding, "decode", done, total)
+            pieces, tokens = yield from self._decode(segment, f"segment {index}", done, total)
             plain = b"".join(pieces)
         else:
             plain = _plain_without_model(segment, index)
-        _check_plain(segment, plain, f"segment {index}")
+            _check_plain(segment, plain, f"segment {index}")
         yield Progress("decode", done + len(plain), total)
         return plain, tokens
 
@@ -841,9 +851,7 @@ class SegmentDecoder:
         """
         if self._header.numerics.profile is not Profile.FIXED:
             # other numbers than the encoder's are possible, and only the checksum finds them out
-            whole = _decode_lm(segment, *self._for_lm())
-            pieces, _ = yield from relay(whole, "decode", 0, segment.plain_length)
-            _check_plain(segment, b"".join(pieces), "the segment")
+            pieces, _ = yield from self._decode(segment, "the segment", 0, segment.plain_length)
             return b"".join(pieces[lanes])
         part = replace(segment, lanes=segment.lanes[lanes])
         decoding = _decode_lm(part, *self._for_lm())
@@ -851,6 +859,19 @@ class SegmentDecoder:
         if [len(piece) for piece in pieces] != [lane.plain_length for lane in part.lanes]:
             raise MismatchError("a lane decodes to another length: this machine's model differs")
         return b"".join(pieces)
+
+    def _decode(
+        self, segment: Segment, place: str, done: int, total: int
+    ) -> Steps[tuple[list[bytes], list[Tokens]]]:
+        """Decodes all of a segment that a model coded and checks its plain bytes."""
+        model, schedule, numerics = self._for_lm()
+        try:
+            decoding = _decode_lm(segment, model, schedule, numerics)
+            pieces, tokens = yield from relay(decoding, "decode", done, total)
+            _check_plain(segment, b"".join(pieces), place)
+        except MismatchError as error:
+            raise MismatchError(f"{error}{_advice(numerics, model)}") from None
+        return pieces, tokens
 
     def trace(self, segment: Segment, tokens: Sequence[Tokens]) -> Trace:
         """Records what the coder did in a segment whose tokens are decoded."""
@@ -946,6 +967,9 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
     Raises:
         ModelError: if it is not here, or another.
         FormatError: if the steering record or the schedule does not fit it.
+
+    Warns:
+        LLMCompWarning: if its numbers may lie further apart than the blob's margin.
     """
     dtype = None if header.numerics.profile is Profile.FIXED else header.numerics.dtype
     try:
@@ -965,6 +989,7 @@ def model_for(header: Header, model: str | LanguageModel | None) -> tuple[Langua
             f"{chosen.name} here has {chosen.fingerprint[:2].hex()}; decode with that model"
         )
     _require_numerics(header.numerics, chosen)
+    _warn_of_margin(header.numerics, chosen)
     try:
         steered = steer_model(chosen, read_record(header.steering, header.record, chosen))
     except ValueError as error:
@@ -1010,6 +1035,31 @@ def _require_numerics(numerics: Numerics, model: LanguageModel) -> None:
             f"the blob can be decoded only where it was made, in {numerics.environment!r}; here it "
             f"is {model.environment!r}"
         )
+
+
+def _warn_of_margin(numerics: Numerics, model: LanguageModel) -> None:
+    """Warns if a model's numbers may lie further apart than a blob was made for."""
+    if numerics.profile is Profile.TOLERANT and model.margin > 2.0**-numerics.margin:
+        exponent = margin_exponent(model.margin)
+        warnings.warn(
+            f"the blob was made for a margin of 2**-{numerics.margin}, but {model.name} in "
+            f"{model.dtype} asks for 2**-{exponent} here: decoding may end in a MismatchError; "
+            f"then make the blob again with --margin {2.0**-exponent:g}",
+            LLMCompWarning,
+            stacklevel=2,
+        )
+
+
+def _advice(numerics: Numerics, model: LanguageModel) -> str:
+    """Says what to do about a blob that decodes to other bytes here."""
+    if numerics.profile is not Profile.TOLERANT:
+        return ""
+    margin = f"; its margin is 2**-{numerics.margin}"
+    if numerics.margin == MARGINS.start:
+        return f"{margin}, the widest there is: make it again with another model"
+    wider = min(numerics.margin - _WIDER, margin_exponent(model.margin))
+    wider = max(wider, MARGINS.start)
+    return f"{margin}: make it again with a wider one (--margin {2.0**-wider:g})"
 
 
 def _describe(numerics: Numerics) -> str:

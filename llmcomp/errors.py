@@ -1,4 +1,4 @@
-"""Every error llmcomp raises about data, in one tree.
+"""Every error llmcomp raises about data, in one tree, and what it warns of.
 
 A message says what was found, what was wanted and what to do, in one line. Wrong arguments are
 the caller's mistake and raise ``TypeError`` or ``ValueError`` as everywhere in Python.
@@ -10,6 +10,7 @@ __all__ = [
     "DamagedError",
     "FormatError",
     "LLMCompError",
+    "LLMCompWarning",
     "MismatchError",
     "ModelError",
     "VersionError",
@@ -38,3 +39,7 @@ class MismatchError(LLMCompError):
 
 class ModelError(LLMCompError):
     """The model is unknown here, is not installed, or is not the one the blob was made with."""
+
+
+class LLMCompWarning(UserWarning):
+    """Something that may go wrong later; Python's `warnings` say what becomes of it."""

@@ -85,7 +85,7 @@ class BlobCompressor:
     After any exception, also an interrupt, it is of no more use: bytes of the blob may be lost.
 
     Args:
-        total: bytes in all, if known; for progress and estimates only.
+        total: bytes in all, if known; for progress, estimates and an early refusal only.
         max_seconds: once the estimate says that the job would take longer, the rest is kept
             without the model, and the bill says so.
         table: of the archive that the blob is to be, see `llmcomp.table`; None for no archive.
@@ -130,6 +130,7 @@ class BlobCompressor:
         plan = self._planned(total or 0)
         check_limit(max_seconds)
         self._choice = parse(steer)
+        self._require_beforehand(total or 0)
         self._model = load_model(model) if isinstance(model, str) else model
         numerics = numerics_for(self._model, profile, margin)
         self._plan = replace(plan, numerics=numerics, table=table)
@@ -191,6 +192,7 @@ class BlobCompressor:
 
     def _feed(self, data: bytes) -> Steps[bytes]:
         self._held += data
+        self._require_beforehand(self._start + len(self._held))
         parts = []
         while len(self._held) > SEGMENT_BYTES:
             window = bytes(self._held[:SEGMENT_BYTES])
@@ -256,12 +258,16 @@ class BlobCompressor:
             kept = yield from self._in_time(steps)
         return encoder.keep_without_model(plain) if kept is None else kept
 
-    def _begin(self) -> Steps[SegmentEncoder]:
-        if needs_whole_text(self._choice):
+    def _require_beforehand(self, n_bytes: int) -> None:
+        """Checks that the steering of a text of at least so many bytes can be chosen in time."""
+        if n_bytes > SEGMENT_BYTES and needs_whole_text(self._choice):
             raise ValueError(
                 "this steering is chosen by looking at the whole text, and the text is longer "
-                "than the 1 MiB that a stream holds back; give one way, or use compress()"
+                "than the 1 MiB that a stream holds back; train a prompt on a part of it first "
+                "(steer train) and give its .steer file, or use compress(), which takes it whole"
             )
+
+    def _begin(self) -> Steps[SegmentEncoder]:
         (way,) = yield from candidates(self._choice, self._model, b"")
         self.steering = way
         return SegmentEncoder(self._model, way, self._plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import warnings
 from dataclasses import replace
 
 import mpmath
@@ -13,13 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcomp
-from llmcomp import agreement
+from llmcomp import agreement, cli
 from llmcomp.agreement import EXACT, MARGINS, Rulers, margin_exponent
 from llmcomp.codec import compressing, get_info
 from llmcomp.coding.range_coder import Encoder, LaneDecoders
 from llmcomp.container import DTYPES, NAMED_MODEL, Header, Numerics, Profile, pack, unpack
 from llmcomp.decisions import DecisionTree
-from llmcomp.errors import FormatError, LLMCompError, MismatchError, ModelError, VersionError
+from llmcomp.errors import (
+    FormatError,
+    LLMCompError,
+    LLMCompWarning,
+    MismatchError,
+    ModelError,
+    VersionError,
+)
+from llmcomp.ranges import read_range
 from llmcomp.rehearsal import rehearse
 from llmcomp.schedule import SCHEDULES
 from llmcomp.steps import run
@@ -247,6 +257,85 @@ def test_a_margin_that_is_too_narrow_grows(tiny):
     rows = dict(result.bill.rows())
     assert rows["agreement between machines"] > 0
     assert sum(rows.values()) == pytest.approx(8 * len(result.blob))
+
+
+SAME = b"the same words again and again, the same words" * 8
+
+
+def made_for(margin: float, model: FakeModel | None = None, **options) -> bytes:
+    options = {"profile": "tolerant", "methods": ("lm",), "margin": margin} | options
+    return llmcomp.compress(SAME, model=model or FakeModel(), **options)
+
+
+def test_a_model_that_asks_for_a_wider_margin_is_warned_of_and_used():
+    blob = made_for(2.0**-20)
+    asked = "made for a margin of 2\\*\\*-20, but fake in float32 asks for 2\\*\\*-12 here"
+    with pytest.warns(LLMCompWarning, match=f"{asked}.*again with --margin 0.000244141$") as caught:
+        assert llmcomp.decompress(blob, model=FakeModel()) == SAME
+    assert len(caught) == 1
+    with pytest.warns(LLMCompWarning, match=asked):
+        assert read_range(blob, 5, 9, model=FakeModel()) == SAME[5:9]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for quiet in (made_for(2.0**-12), llmcomp.compress(SAME, model=FakeModel())):
+            assert llmcomp.decompress(quiet, model=FakeModel()) == SAME
+        assert llmcomp.decompress(made_for(2.0**-20, methods=("xz",)), model=FakeModel()) == SAME
+
+
+@pytest.mark.filterwarnings("ignore::llmcomp.LLMCompWarning")
+@pytest.mark.parametrize(
+    ("exponent", "advice"),
+    [
+        (20, "make it again with a wider one (--margin 0.000244141)"),
+        (13, "make it again with a wider one (--margin 0.000976562)"),
+        (5, "make it again with a wider one (--margin 0.0625)"),
+        (4, "the widest there is: make it again with another model"),
+    ],
+)
+def test_a_mismatch_says_the_margin_and_what_to_do(exponent, advice):
+    blob = made_for(2.0**-exponent)
+    other = FakeModel(noise=5.0)
+    for decode in (llmcomp.decompress, lambda blob, model: read_range(blob, 5, 9, model=model)):
+        with pytest.raises(MismatchError) as caught:
+            decode(blob, model=other)
+        said = str(caught.value)
+        assert f"; its margin is 2**-{exponent}" in said
+        assert said.endswith(advice)
+        assert "\n" not in said
+    fixed = llmcomp.compress(SAME, model=FakeModel(), methods=("lm",))
+    with pytest.raises(MismatchError) as caught:
+        llmcomp.decompress(fixed, model=other)
+    assert "margin" not in str(caught.value)
+
+
+def test_the_command_line_warns_in_one_line(tmp_path, monkeypatch, capfdbinary):
+    path = tmp_path / "blob.llmc"
+    path.write_bytes(made_for(2.0**-20))
+    monkeypatch.setattr(cli, "_model", lambda options: FakeModel())
+    for _ in range(2):  # each time, whatever Python has shown before
+        assert cli.main(["cat", str(path)]) == 0
+        out, err = capfdbinary.readouterr()
+        assert out == SAME
+        assert err.startswith(b"llmcomp: warning: the blob was made for a margin of 2**-20")
+        assert err.count(b"\n") == 1
+    assert cli.main(["cat", str(path), "--json"]) == 0
+    warned = json.loads(capfdbinary.readouterr().err)
+    assert warned["warning"] == "LLMCompWarning"
+    monkeypatch.setattr(cli, "_model", lambda options: FakeModel(noise=5.0))
+    assert cli.main(["cat", str(path)]) == 1
+    first, second = capfdbinary.readouterr().err.decode().splitlines()
+    assert "warning" in first
+    assert "--margin" in second
+
+
+def test_warnings_of_others_stay_as_they_are(monkeypatch, capsys):
+    def noisy(options):
+        warnings.warn("theirs", DeprecationWarning, stacklevel=2)
+
+    monkeypatch.setattr(cli, "_bench", noisy)
+    with pytest.warns(DeprecationWarning, match="theirs"):
+        assert cli.main(["bench"]) == 0
+    assert "llmcomp" not in capsys.readouterr().err
 
 
 def test_replay_repeats_its_own_steps():

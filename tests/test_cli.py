@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from llmcomp.cli import main
+from llmcomp.container import SEGMENT_BYTES
 
 TINY = str(ROOT / "tests/models/tiny")
 TEXT = "The quick brown fox; 春眠不觉晓.\r\n".encode() * 20
@@ -304,6 +305,24 @@ def test_a_damaged_blob_leaves_no_output(file, capsys):
     capsys.readouterr()
     assert main(["decompress", str(blob), "--model", TINY]) == 1
     assert "the blob is cut" in capsys.readouterr().err
+
+
+def test_steering_that_looks_at_a_long_text_says_what_that_takes(tmp_path, capsys):
+    path = tmp_path / "noise"
+    path.write_bytes(os.urandom(SEGMENT_BYTES + 1))  # nothing that a model would be asked about
+    blob = blob_of(path, "--steer", "auto")
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith("llmcomp: --steer auto looks at the whole text: 1,048,577 bytes are")
+    assert blob_of(path, "--steer", "auto", "-f", "--json") == blob
+    assert capsys.readouterr().err == ""
+    # an archive is a stream, and refuses before anything is read
+    target = tmp_path / "all.llmc"
+    words = ["compress", str(path), "--archive", "-o", str(target), "--model", TINY]
+    assert main([*words, "--steer", "trained"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "train a prompt on a part of it first (steer train)" in said
+    assert not target.exists()
 
 
 def test_a_time_limit_spares_the_model(tmp_path, capsys):

@@ -305,6 +305,8 @@ def test_what_needs_the_whole_text_is_refused_once_it_is_too_long(tiny):
             compressor.compress(b"x")
         with pytest.raises(ValueError, match="an earlier call failed"):
             compressor.flush()
+        with pytest.raises(ValueError, match=r"train a prompt .* first \(steer train\)"):
+            BlobCompressor(model=tiny, steer=steer, total=SEGMENT_BYTES + 1)
     from llmcomp.steering.kinds import NoSteering, RandomSteering
 
     ways = [NoSteering(), RandomSteering(2)]

@@ -144,6 +144,14 @@ def test_the_model_says_what_it_is(model, checkpoints):
     assert said.endswith("eager") and "\n" not in said
 
 
+def test_the_model_weighs_what_it_holds(model, checkpoints):
+    directory = checkpoints[model.name]
+    stock = transformers.AutoModelForCausalLM.from_pretrained(directory)
+    assert model.size.n_parameters == stock.num_parameters()
+    beside = ("config.json", "model.safetensors", "tokenizer.json")
+    assert model.size.file_bytes == sum((directory / name).stat().st_size for name in beside)
+
+
 def test_wrong_rows_are_refused(models):
     model = models["gpt2"]
     with pytest.raises(ValueError, match="a row has 97 tokens; this model takes 1 to 96"):
