@@ -34,6 +34,9 @@ from llmcomp.rehearsal import rehearse
 from llmcomp.schedule import SCHEDULES
 from llmcomp.steps import run
 
+# most blobs here are made for other margins than the fake's own
+pytestmark = pytest.mark.filterwarnings("ignore::llmcomp.LLMCompWarning")
+
 rng = np.random.default_rng(0)
 TREE = DecisionTree.build([bytes([b]) for b in range(200)], rng.integers(1, 50, 200))
 
@@ -282,7 +285,6 @@ def test_a_model_that_asks_for_a_wider_margin_is_warned_of_and_used():
         assert llmcomp.decompress(made_for(2.0**-20, methods=("xz",)), model=FakeModel()) == SAME
 
 
-@pytest.mark.filterwarnings("ignore::llmcomp.LLMCompWarning")
 @pytest.mark.parametrize(
     ("exponent", "advice"),
     [

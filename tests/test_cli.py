@@ -309,10 +309,10 @@ def test_a_damaged_blob_leaves_no_output(file, capsys):
 
 def test_steering_that_looks_at_a_long_text_says_what_that_takes(tmp_path, capsys):
     path = tmp_path / "noise"
-    path.write_bytes(os.urandom(SEGMENT_BYTES + 1))  # nothing that a model would be asked about
+    path.write_bytes(os.urandom(SEGMENT_BYTES + 5000))  # nothing that a model would be asked about
     blob = blob_of(path, "--steer", "auto")
     first, *_ = capsys.readouterr().err.splitlines()
-    assert first.startswith("llmcomp: --steer auto looks at the whole text: 1,048,577 bytes are")
+    assert first.startswith("llmcomp: --steer auto looks at the whole text: 1,053,576 bytes are")
     assert blob_of(path, "--steer", "auto", "-f", "--json") == blob
     assert capsys.readouterr().err == ""
     # an archive is a stream, and refuses before anything is read
