@@ -647,7 +647,7 @@ def _info(options: argparse.Namespace) -> None:
     print(f"steering    {info.steering}, {info.steering_bytes:,} bytes")
     print(f"plain       {info.plain_bytes:,} bytes")
     print(f"compressed  {info.total_bytes:,} bytes, rate {info.rate:.4f}")
-    if info.model_size is not None:
+    if info.needs_model and info.model_size is not None:
         print(f"with model  {_adjusted(info.model_size, info.total_bytes, info.plain_bytes)}")
     for index, (method, plain, payload, lanes) in enumerate(info.segments):
         table = ", the table of files" * (index == 0 and info.members is not None)

@@ -130,7 +130,7 @@ class BlobInfo:
         steering_bytes: what that takes of the blob.
         plain_bytes: what it decodes to, an archive's table aside.
         total_bytes: its own size.
-        model_size: what the model weighs, None if none is needed or it is not on this machine.
+        model_size: what the named model weighs, None if it is not on this machine.
         segments: method, plain bytes, payload bytes and lanes of each; an archive's first one is
             its table.
         members: an archive's files, None if it is no archive.
@@ -374,7 +374,6 @@ def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
     parser.finish()
     header = cast("Header", parser.header)  # or finish() had raised
     plain_bytes = sum(plain for _, plain, _, _ in segments[table is not None :])
-    needs_model = any(method == "lm" for method, *_ in segments)
     return BlobInfo(
         version=VERSION,
         profile=header.numerics.profile.name.lower(),
@@ -386,7 +385,7 @@ def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
         steering_bytes=len(header.packed_record()),
         plain_bytes=plain_bytes,
         total_bytes=total_bytes,
-        model_size=size_of_named(header.model, header.name) if needs_model else None,
+        model_size=size_of_named(header.model, header.name),
         segments=segments,
         members=None if table is None else read_table(plain_table(table), plain_bytes),
     )

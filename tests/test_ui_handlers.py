@@ -233,8 +233,10 @@ def test_the_race_is_sorted_and_marks_ours() -> None:
 def test_the_page_counts_the_model_too() -> None:
     bill = Bill(raw_bytes=1000, total_bytes=200, model=ModelSize(3000, 7000))
     words = views.with_model(bill, 300)
-    assert "the rate is 6.200 at 2 bytes a parameter, 7.200 with the model's files" in words
+    assert "counts it: 6.200 at 2 bytes a parameter, 7.200 with the model's files" in words
     assert "(7 kB). Even so it would beat xz from 70 kB of such text on." in words
+    short = Bill(raw_bytes=10, total_bytes=2, model=ModelSize(30_000, 70_000))
+    assert "counts it: 6,000 at 2 bytes a parameter, 7,000 with" in views.with_model(short, 3)
     assert "beat xz" not in views.with_model(bill, 200)
     assert "needs no model" in views.with_model(Bill(raw_bytes=9, total_bytes=9), 9)
 

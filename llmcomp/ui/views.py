@@ -46,6 +46,7 @@ _NAMES = {"raw": "as it is", "llmc": "llmcomp", "ppmd": "PPMd"}
 _CHECKED = "Decoded again to check: the same bytes."
 _INVISIBLE = 5e-4  # in three decimals
 _SMALL = 0.05
+_WHOLE = 100  # from here on nobody reads decimals
 _LEAST_S = 0.5  # before that, a rate would be a guess
 
 
@@ -167,10 +168,10 @@ def with_model(paid: Bill, xz_bytes: int) -> str:
     """
     if paid.model is None:
         return "This file needs no model to be decoded."
-    nominal, with_files = paid.adjusted_rates
+    nominal, with_files = (f"{r:,.{3 if r < _WHOLE else 0}f}" for r in paid.adjusted_rates)
     said = (
-        "The model is not in the file: whoever decodes has it, as they have gzip. Counted in, the "
-        f"rate is {nominal:,.3f} at 2 bytes a parameter, {with_files:,.3f} with the model's files "
+        "The model is not in the file: whoever decodes has it, as they have gzip. The adjusted "
+        f"rate counts it: {nominal} at 2 bytes a parameter, {with_files} with the model's files "
         f"({readable_bytes(paid.model.file_bytes)})."
     )
     even = paid.break_even_bytes(xz_bytes)
