@@ -13,6 +13,7 @@ __all__ = [
     "MismatchError",
     "ModelError",
     "VersionError",
+    "printable",
 ]
 
 
@@ -38,3 +39,12 @@ class MismatchError(LLMCompError):
 
 class ModelError(LLMCompError):
     """The model is unknown here, is not installed, or is not the one the blob was made with."""
+
+
+def printable(text: str) -> str:
+    r"""Spells out what is not to be printed in text from elsewhere, so that it stays in its line.
+
+    >>> printable("two\nlines, or ends of \u202elines")
+    'two\\nlines, or ends of \\u202elines'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
