@@ -55,7 +55,7 @@ release-model: .stamps/runtime ## decay, export, snap and evaluate a model: RELE
 	$(PYTHON) -m llmcomp.train card
 
 clean: ## remove the virtual environment and caches
-	rm -rf .venv .stamps .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .stamps .pytest_cache .hypothesis .mypy_cache .ruff_cache build/fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

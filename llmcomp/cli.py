@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from llmcomp.bill import Bill, ModelSize, readable_bytes
 from llmcomp.container import DTYPES, SEGMENT_BYTES, Profile
-from llmcomp.errors import LLMCompError, LLMCompWarning
+from llmcomp.errors import LLMCompError, LLMCompWarning, printable
 from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace, in_words
@@ -656,12 +656,7 @@ def _info(options: argparse.Namespace) -> None:
         )
     for member in info.members or ():
         program = "*" * member.executable
-        print(f"{member.size:>15,}  {_shown(member.name)}{program}")
-
-
-def _shown(name: str) -> str:
-    """Makes a name from a blob safe to print: nothing in it can turn a terminal's text around."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+        print(f"{member.size:>15,}  {printable(member.name)}{program}")
 
 
 def _steer_train(options: argparse.Namespace) -> None:

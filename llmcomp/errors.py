@@ -14,6 +14,7 @@ __all__ = [
     "MismatchError",
     "ModelError",
     "VersionError",
+    "printable",
 ]
 
 
@@ -43,3 +44,12 @@ class ModelError(LLMCompError):
 
 class LLMCompWarning(UserWarning):
     """Something that may go wrong later; Python's `warnings` say what becomes of it."""
+
+
+def printable(text: str) -> str:
+    r"""Spells out what is not to be printed in text from elsewhere, so that it stays in its line.
+
+    >>> printable("two\nlines, or ends of \u202elines")
+    'two\\nlines, or ends of \\u202elines'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -21,11 +21,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from llmcomp.errors import ModelError
+from llmcomp.errors import ModelError, printable
 from llmcomp.tokens import TokenIds, byte_letters
 
 __all__ = ["ESCAPE", "HubTokenizer"]
@@ -36,6 +37,7 @@ ESCAPE = -1
 _SPACE = "▁"  # U+2581, how SentencePiece writes a space
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 _CHUNK = 1 << 16  # characters given to the library at a time: bounds memory, costs a token each
+_SHOWN_CHARACTERS = 160  # of what a definition says
 _PROBE = "The dog has 12 legs;\n\tnot  so. "
 
 
@@ -51,7 +53,8 @@ class HubTokenizer:
         start: the model's id that stands before every text: its begin-of-text token, else the
             end-of-text one.
         feed_ids: int64[V + 1], what the model is fed for each compact id: for escapes its unknown
-            token, else the start; the last entry is the start token's, which has no leaf.
+            token, or the start if it has none among its rows; the last entry is the start token's,
+            which has no leaf.
 
     Example: ``HubTokenizer(gpt2, vocab_size=50257, bos=50256).encode(b"a\xff")`` gives
     the ids of ``a`` and of the single byte, and ``decode`` gives the two bytes back.
@@ -84,12 +87,13 @@ class HubTokenizer:
             self._byte_level = _is_byte_level(parsed)
             pieces = _pieces(parsed, self._byte_level)
             runs = _space_runs(parsed)
-            self._library = _library(parsed, runs, self._byte_level)
+            with _panics_raised():
+                self._library = _library(parsed, runs, self._byte_level)
         except ModelError:
             raise
         except Exception as error:  # the library raises bare exceptions of its own
             raise ModelError(
-                f"the tokenizer cannot be read: {type(error).__name__}: {error}; "
+                f"the tokenizer cannot be read: {type(error).__name__}: {_short(error)}; "
                 "wanted a tokenizer.json that the tokenizers library loads"
             ) from error
         if max(pieces, default=0) >= vocab_size:
@@ -97,17 +101,22 @@ class HubTokenizer:
                 f"the tokenizer has pieces up to id {max(pieces)}, the model only {vocab_size} "
                 "rows; take the tokenizer that belongs to it"
             )
-        self._fill(parsed, pieces, {run: i for run, i in runs.items() if i < vocab_size})
+        unknown = _unknown(parsed["model"])
+        stand_in = start if unknown is None or unknown >= vocab_size else unknown
+        known_runs = {run: i for run, i in runs.items() if i < vocab_size}
+        self._fill(parsed["model"], pieces, known_runs, stand_in)
         if self._tokenise(_PROBE) is None:
             raise ModelError(
                 "the tokenizer loses parts of plain text, so it cannot be made exact; "
                 "wanted byte-level BPE or SentencePiece with byte fallback"
             )
 
-    def _fill(self, parsed: dict[str, Any], known: dict[int, bytes], runs: dict[str, int]) -> None:
+    def _fill(
+        self, model: dict[str, Any], known: dict[int, bytes], runs: dict[str, int], stand_in: int
+    ) -> None:
         """Makes the tables, from the bytes of every piece and of the added runs of spaces."""
         added = {i: run.encode() for run, i in runs.items()}
-        fallback = set() if self._byte_level else _byte_pieces(parsed["model"])
+        fallback = set() if self._byte_level else _byte_pieces(model)
         # of two names for the same bytes the one stays that the library emits in plain text
         chosen: dict[bytes, int] = {}
         for i in [*sorted(added), *sorted(set(known) - fallback), *sorted(fallback & set(known))]:
@@ -119,12 +128,10 @@ class HubTokenizer:
         model_ids = [i for i, _ in tokens]
         self.model_ids = np.array(model_ids + [ESCAPE] * len(escapes), np.int64)
 
-        unknown = _unknown(parsed["model"])
-        stand_in = self.start if unknown is None else unknown
         fed = np.where(self.model_ids == ESCAPE, stand_in, self.model_ids)
         self.feed_ids = np.append(fed, self.start)
 
-        rank = _ranks(parsed["model"], model_ids)
+        rank = _ranks(model, model_ids)
         self.weights = np.ones(len(self.token_bytes), np.int64)
         self.weights[: len(tokens)] = 2**32 // (64 + np.array(rank, np.int64))
 
@@ -178,7 +185,8 @@ class HubTokenizer:
         """Asks the library: compact ids of a text, or None if they do not join to it."""
         asked = text if self._byte_level else text.replace(" ", _SPACE)
         try:
-            encoded = self._library.encode(asked, add_special_tokens=False)
+            with _panics_raised():
+                encoded = self._library.encode(asked, add_special_tokens=False)
         except Exception:  # the library has no finer class, as for a word that nothing stands for
             return None
         found = np.array(encoded.ids, np.int64)
@@ -192,6 +200,21 @@ class HubTokenizer:
     def _single_bytes(self, data: bytes) -> TokenIds:
         ids: TokenIds = self._byte_ids[np.frombuffer(data, np.uint8)]
         return ids
+
+
+@contextmanager
+def _panics_raised() -> Iterator[None]:
+    """Makes an error like others of a panic in the library, which no ``except Exception`` catches.
+
+    Raises:
+        RuntimeError: in place of a panic.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # its module cannot be imported
+            raise RuntimeError(str(error)) from None
+        raise
 
 
 def _is_byte_level(parsed: dict[str, Any]) -> bool:
@@ -209,9 +232,15 @@ def _is_byte_level(parsed: dict[str, Any]) -> bool:
     elif kind in {"BPE", "Unigram"} and model.get("byte_fallback"):
         return False
     raise ModelError(
-        f"a {kind} tokenizer without bytes cannot be made exact; "
+        f"a {_short(kind)} tokenizer without bytes cannot be made exact; "
         "wanted byte-level BPE or SentencePiece with byte fallback"
     )
+
+
+def _short(found: object) -> str:
+    """What a definition says, fit for one line."""
+    text = printable(str(found))
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _pre_tokenizers(parsed: dict[str, Any]) -> list[dict[str, Any]]:
@@ -269,12 +298,13 @@ def _space_runs(parsed: dict[str, Any]) -> dict[str, int]:
     Whether a token is marked special says little (Qwen's marks around tools are not), so only
     white space is let through: it cannot mean anything but itself.
     """
-    return {
-        token["content"]: token["id"]
+    runs = {
+        token["id"]: token["content"]  # an id has one meaning
         for token in parsed.get("added_tokens") or []
         if token["content"].isspace()
         and not any(token.get(flag) for flag in ("special", "lstrip", "rstrip", "single_word"))
     }
+    return {run: i for i, run in runs.items()}
 
 
 def _library(parsed: dict[str, Any], runs: dict[str, int], byte_level: bool) -> Any:
@@ -303,9 +333,10 @@ def _ranks(model: dict[str, Any], ids: Sequence[int]) -> list[int]:
     SentencePiece puts single letters after all merges although commas are frequent, so an id
     alone would mislead.
     """
+    merges = (model.get("merges") or []) if model["type"] == "BPE" else []
     merged = {
         "".join(merge.split(" ") if isinstance(merge, str) else merge): rank
-        for rank, merge in reversed(list(enumerate(model.get("merges") or [])))
+        for rank, merge in reversed(list(enumerate(merges)))
     }
     piece_of = {i: piece for piece, i in _vocabulary(model).items()}
     ranks, others = [], 0

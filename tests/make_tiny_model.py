@@ -11,17 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hub_tokenizers import TEXT
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from llmcomp.models.grid import snap_weights
 from llmcomp.tokens import BpeTokenizer
-
-TEXT = """The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.
-for i in range(10): print(i, i * i)  # squares
-Съешь же ещё этих мягких французских булок. 春眠不觉晓，处处闻啼鸟。
-"""
 
 
 def main(directory: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 import torch
 import transformers
 from conftest import ROOT
-from hub_checkpoints import CONFIGS, DEFINITIONS, MISSING, write_checkpoint
+from hub_checkpoints import CONFIGS, write_checkpoint
 from hub_reference import reference_logits
+from hub_tokenizers import DEFINITIONS, MISSING, TEXT
 from huggingface_hub import errors
-from make_tiny_model import TEXT
 from safetensors.numpy import load_file, save_file
 
 from llmcomp.container import Lane

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hub_checkpoints import MISSING, SPACE, byte_level, sentencepiece, unigram, vocabulary_size
+from hub_tokenizers import (
+    MISSING,
+    SPACE,
+    TEXT,
+    byte_level,
+    sentencepiece,
+    unigram,
+    vocabulary_size,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from make_tiny_model import TEXT
 
 from llmcomp.decisions import DecisionTree
 from llmcomp.errors import ModelError
@@ -174,6 +181,12 @@ def test_long_inputs_come_back(family, piece):
     assert family.decode(family.encode(data)) == data
 
 
+def then(definition, step: dict[str, object]) -> dict[str, object]:
+    """A definition's step before the model, and another one first."""
+    steps = [step, definition["pre_tokenizer"]]
+    return {"type": "Sequence", "pretokenizers": steps}
+
+
 def lossy(change) -> str:
     parsed = json.loads(byte_level())
     change(parsed)
@@ -192,14 +205,7 @@ def lossy(change) -> str:
             "BPE with marks at the ends of words",
         ),
         (
-            lossy(
-                lambda d: d.update(
-                    pre_tokenizer={
-                        "type": "Sequence",
-                        "pretokenizers": [{"type": "WhitespaceSplit"}, d["pre_tokenizer"]],
-                    }
-                )
-            ),
+            lossy(lambda d: d.update(pre_tokenizer=then(d, {"type": "WhitespaceSplit"}))),
             "loses parts of plain text",
         ),
         (
@@ -207,12 +213,47 @@ def lossy(change) -> str:
             lossy(lambda d: d["model"].update(vocab={"<|endoftext|>": 0}, merges=[])),
             "loses parts of plain text",
         ),
+        (
+            # the library panics, which is no Exception
+            lossy(lambda d: d.update(pre_tokenizer=then(d, {"type": "FixedLength", "length": 0}))),
+            "loses parts of plain text",
+        ),
+        (lossy(lambda d: d.update(version="\n" * 9000)), r"Unknown tokenizer version '\\n\\n"),
+        (lossy(lambda d: d["model"].update(type="W\n", vocab={"a": 0})), r"a W\\n tokenizer"),
     ],
 )
 def test_what_cannot_be_exact_is_refused_in_one_line(definition, message):
     with pytest.raises(ModelError, match=message) as caught:
         HubTokenizer(definition, vocab_size=400, bos=0)
-    assert "\n" not in str(caught.value) and "wanted" in str(caught.value)
+    found = str(caught.value)
+    assert found.isprintable() and len(found) < 500 and "wanted" in found
+
+
+def test_an_unknown_token_beyond_the_rows_stands_for_nothing():
+    definition = json.loads(sentencepiece())
+    del definition["model"]["vocab"]["<0xFF>"]
+    rows = len(definition["model"]["vocab"]) + 2
+    for unknown, fed in ((0, 0), (rows - 1, rows - 1), (rows, 1), (1 << 31, 1)):
+        definition["model"]["vocab"]["<unk>"] = unknown
+        tokenizer = HubTokenizer(json.dumps(definition), vocab_size=rows, bos=1)
+        assert tokenizer.feed_ids[tokenizer.encode(b"\xff")] == [fed]
+
+
+def test_what_a_kind_of_model_has_no_use_for_is_not_read():
+    definition = json.loads(unigram())
+    definition["model"]["merges"] = 0.5
+    tokenizer = HubTokenizer(json.dumps(definition), vocab_size=400, bos=0)
+    assert (tokenizer.weights == made(unigram()).weights).all()
+
+
+def test_added_runs_of_one_id_are_one_run():
+    definition = json.loads(byte_level(runs=True))
+    for token in definition["added_tokens"][-2:]:
+        token["id"] = 400
+    tokenizer = HubTokenizer(json.dumps(definition), vocab_size=401, bos=0)
+    assert 400 in tokenizer.model_ids
+    for count in range(2, 9):
+        assert tokenizer.decode(tokenizer.encode(b"x" + b" " * count)) == b"x" + b" " * count
 
 
 def real_definition(name: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from conftest import ROOT
 from fakes import FakeModel
 from hub_checkpoints import CONFIGS
-from make_tiny_model import TEXT
+from hub_tokenizers import TEXT
 
 import llmcomp
 from llmcomp.cli import main

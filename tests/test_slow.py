@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import platform
 import random
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from fakes import FakeModel
+from fuzz import TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_damage import repaired_mutations
@@ -43,6 +47,20 @@ def test_any_bytes_round_trip_deeply(data, lanes, preset):
 def test_hundred_thousand_mutations_with_repaired_checksums(tiny):
     repaired_mutations(FakeModel(), b"the quick brown fox jumps over the lazy dog; " * 6, 95_000)
     repaired_mutations(tiny, b"the quick brown fox jumps over the lazy dog", 5_000)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_input_is_found_that_breaks_a_law(target, tmp_path):
+    """Two minutes of coverage-guided fuzzing in all; ``tests/fuzz.py`` says how to do more."""
+    if find_spec("atheris") is None:
+        here = f"{platform.system()} {platform.machine()}"
+        assert not os.environ.get("CI") or here != "Linux x86_64", "CI must have Atheris"
+        pytest.skip(f"Atheris is not installed; its wheels are for Linux x86_64, this is {here}")
+    command = [sys.executable, str(ROOT / "tests/fuzz.py"), target, "--seconds", "40"]
+    command += ["--out", str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "DONE" in done.stdout
 
 
 @pytest.mark.embedded
