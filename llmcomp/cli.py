@@ -223,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("model", metavar="MODEL", help="a Hub model, or a directory of one")
     calibrate.add_argument("--text", metavar="FILE", help="default: this program's sample texts")
     calibrate.add_argument("--tokens", type=int, default=2000, help="default: %(default)s")
-    calibrate.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    calibrate.add_argument("--dtype", choices=("float32", "float64", "int8"), default="float32")
     calibrate.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
     calibrate.add_argument("--json", action="store_true")
 

@@ -48,11 +48,12 @@ ADAPTERS = {
         "evaluate/calibrate.py",
         "models/forward.py",
         "models/hub.py",
+        "models/int8.py",
         "models/stock.py",
         "steering/fit.py",
         "train",
     },
-    "transformers": {"models/stock.py", "steering/fit.py", "train"},
+    "transformers": {"models/int8.py", "models/stock.py", "steering/fit.py", "train"},
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},
     "numba": {

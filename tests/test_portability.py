@@ -101,7 +101,24 @@ def test_blobs_decode_with_older_instructions(instructions, blobs, checkpoints, 
     assert done.stdout.split() == [DATA.hex()] * len(blobs), done.stderr
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_int8_blobs_decode_under_other_numerics(family, models, blobs, checkpoints):
+    path = str(checkpoints[family])
+    model = load_hub_model(path, dtype="int8")
+    blob = llmcomp.compress(DATA, model=model, methods=("lm",), lanes=3)
+    info = get_info(blob)
+    assert info.profile == "tolerant" and "int8" in info.numerics
+    other = load_hub_model(path, dtype="int8", attention="sdpa", head="float64")
+    assert llmcomp.decompress(blob, model=other) == DATA
+    with threads(1):
+        assert llmcomp.decompress(blob, model=path) == DATA  # in what the blob says
+    with pytest.raises(ModelError, match=r"weights in int8, .* in float32; .*--dtype int8"):
+        llmcomp.decompress(blob, model=models[family])
+    with pytest.raises(ModelError, match=r"weights in float32, .* in int8; .*--dtype float32"):
+        llmcomp.decompress(blobs[family], model=model)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "int8"])
 def test_replay(dtype, checkpoints):
     path = str(checkpoints["llama"])
     model = load_hub_model(path, dtype=dtype)

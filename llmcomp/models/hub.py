@@ -42,7 +42,7 @@ _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time ...
 _LOGIT_ENTRIES = 1 << 24  # ... unless the vocabulary is large: at most 128 MiB
 _PREFILL_TOKENS = 4096  # positions of a session's context that are run at a time
 _PROBE_LENGTH = 12
-_AGREEMENT = {"float64": 1e-9, "float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
+_AGREEMENT = {"float64": 1e-9, "float32": 1e-3, "bfloat16": 0.1, "int8": 1e-3}
 """How far a cached pass may be from a parallel one, relative to the largest logit."""
 
 _SAFETY = 8.0
@@ -112,8 +112,8 @@ class HubModel:
         self.n_virtual_tokens = 0
         self.dtype = stock.dtype
         self.source = f"{files.repository}@{files.revision}" if files.repository else ""
-        portable = stock.dtype in {"float64", "float32"}
-        self.profiles: Sequence[str] = ("tolerant", "replay") if portable else ("replay",)
+        coarse = stock.dtype == "bfloat16"
+        self.profiles: Sequence[str] = ("replay",) if coarse else ("tolerant", "replay")
         self._stock = stock
         self._prompt: Tensor | None = None
         self.margin = self._check_passes()
@@ -219,7 +219,7 @@ class HubModel:
 
     def _logits(self, hidden: Tensor) -> Float64Array:
         """Logits of hidden states [N, D]: float64[N, V], the escapes' after the tokens'."""
-        logits = self._stock.logits(hidden)
+        logits: Float64Array = self._stock.logits(hidden).cpu().numpy().astype(np.float64)
         n_escapes = len(self.tokenizer.token_bytes) - logits.shape[1]
         if not n_escapes:
             return logits
@@ -294,7 +294,7 @@ def load_hub_model(
     Args:
         source: a directory, a Hub id (``owner/name``, ``owner/name@revision``), or a name out of
             `llmcomp.models.sources.HUB_MODELS`.
-        dtype: what the layers compute in; ``int8`` needs CUDA and bitsandbytes.
+        dtype: what the layers compute in; ``int8`` holds a byte a weight and computes in float32.
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where there is one.
         attention: ``eager`` or ``sdpa``, torch's fused kernels.
         head: what the last norm and the logits are computed in; if not given, float64 for
@@ -319,11 +319,11 @@ def load_hub_model(
         if value not in known:
             raise ValueError(f"{value!r} is unknown; wanted one of {', '.join(known)}")
     files = Source.find(source, revision).fetch(report, download=download)
-    from llmcomp.models.stock import StockModel, best_device, read_config
+    from llmcomp.models.stock import best_device, load_stock, read_config
 
     config = read_config(files.directory)
     tokenizer = _tokenizer(files.directory, config)
-    stock = StockModel(
+    stock = load_stock(
         files.directory,
         columns=tokenizer.model_ids[tokenizer.model_ids != ESCAPE],
         dtype=dtype,
