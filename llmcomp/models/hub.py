@@ -82,6 +82,7 @@ class HubModel:
         directory: where its files lie.
         repository: its Hub id, None for a directory given by hand.
         revision: the commit it was downloaded at, None for a directory given by hand.
+        device: where it computes.
         tokenizer: a `HubTokenizer`, whose tables lead from compact ids to the model's.
     """
 
@@ -111,6 +112,7 @@ class HubModel:
         self.hidden_size = stock.hidden_size
         self.n_virtual_tokens = 0
         self.dtype = stock.dtype
+        self.device = stock.device
         self.source = f"{files.repository}@{files.revision}" if files.repository else ""
         coarse = stock.dtype == "bfloat16"
         self.profiles: Sequence[str] = ("replay",) if coarse else ("tolerant", "replay")
@@ -169,10 +171,9 @@ class HubModel:
                 f"a row has {rows.shape[1]} tokens; this model takes 1 to {self.context_length}"
             )
         hidden = self._stock.hidden(self._inputs(rows))[:, self.n_virtual_tokens :]
-        block = max(16, min(_LOGIT_BLOCK, _LOGIT_ENTRIES // len(self.tokenizer.token_bytes)))
         for row in range(len(rows)):
-            for start in range(0, rows.shape[1], block):
-                yield row, start, self._logits(hidden[row, start : start + block])
+            for start in range(0, rows.shape[1], self._block):
+                yield row, start, self._logits(hidden[row, start : start + self._block])
 
     def begin(self, rows: Tokens, room: int) -> tuple[HubSession, Float64Array]:
         """Starts a cached pass.
@@ -198,6 +199,48 @@ class HubModel:
         session = HubSession(self, cache, self.n_virtual_tokens + room)
         return session, np.concatenate(last)
 
+    def loss(self, inputs: Tensor, labels: Tensor, prompt: Tensor | None = None) -> Tensor:
+        """Mean cost of the next token as the coder has it, escapes included, in nats.
+
+        Args:
+            inputs: int64[B, T] compact ids, each row beginning with the start token.
+            labels: int64[B, T] on the model's device, the token after each input; below 0 it does
+                not count.
+            prompt: [P, hidden_size], put between every row's start token and the rest of it in
+                place of any other; gets a gradient if it requires one.
+
+        Returns:
+            Scalar, ready for ``backward()``.
+        """
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        hidden = self._stock.hidden(self._inputs(inputs.cpu().numpy(), prompt))
+        hidden, labels = hidden[:, -labels.shape[1] :].flatten(0, 1), labels.flatten()
+        counted = labels >= 0
+        halves = (torch.split(part[counted], self._block) for part in (hidden, labels))
+        # no more than a block's logits is ever held: the way back makes them again
+        nats = [
+            checkpoint(self._nats, *block, use_reentrant=False)
+            for block in zip(*halves, strict=True)
+        ]
+        return torch.stack(nats).sum() / counted.sum()
+
+    def _nats(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """What tokens cost after hidden states [N, D], in all."""
+        import torch
+
+        logits = self._stock.logits(hidden)
+        lowered = logits.amax(1, keepdim=True) - ESCAPE_NATS
+        n_escapes = len(self.tokenizer.token_bytes) - logits.shape[1]
+        logits = torch.cat([logits, lowered.expand(-1, n_escapes)], 1)
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+
+    @property
+    def _block(self) -> int:
+        """Positions whose logits are made at a time."""
+        return max(16, min(_LOGIT_BLOCK, _LOGIT_ENTRIES // len(self.tokenizer.token_bytes)))
+
     def _new_cache(self, n_lanes: int, room: int) -> KeyValues:
         from llmcomp.models.stock import KeyValues
 
@@ -207,14 +250,15 @@ class HubModel:
         """Embeddings of compact ids, the start token's included."""
         return self._stock.embed(self._feed_ids[tokens])
 
-    def _inputs(self, rows: Tokens) -> Tensor:
-        """Embeddings of rows, with the prompt after every row's start token: [B, P + T, D]."""
+    def _inputs(self, rows: Tokens, prompt: Tensor | None = None) -> Tensor:
+        """Embeddings of rows, with a prompt after every row's start token: [B, P + T, D]."""
         x = self._embedded(rows)
-        if self._prompt is None:
+        prompt = self._prompt if prompt is None else prompt
+        if prompt is None:
             return x
-        P, D = self._prompt.shape
+        P, D = prompt.shape
         inputs = x.new_empty((len(x), P + x.shape[1], D))
-        inputs[:, :1], inputs[:, 1 : 1 + P], inputs[:, 1 + P :] = x[:, :1], self._prompt, x[:, 1:]
+        inputs[:, :1], inputs[:, 1 : 1 + P], inputs[:, 1 + P :] = x[:, :1], prompt, x[:, 1:]
         return inputs
 
     def _logits(self, hidden: Tensor) -> Float64Array:
