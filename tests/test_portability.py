@@ -22,11 +22,13 @@ from llmcomp.cli import main
 from llmcomp.codec import get_info
 from llmcomp.container import NAMED_MODEL, pack, unpack
 from llmcomp.errors import FormatError, ModelError
-from llmcomp.evaluate import calibrate, portability
+from llmcomp.evaluate import calibrate, hub_models, portability
 from llmcomp.hub_tokens import ESCAPE
 from llmcomp.lanes import encode
 from llmcomp.models import load_model
 from llmcomp.models.hub import HubModel, load_hub_model
+from llmcomp.models.sources import HUB_MODELS
+from llmcomp.models.stock import weight_bytes
 from llmcomp.schedule import Schedule
 from llmcomp.steering.choices import Trained
 from llmcomp.steering.kinds import RandomSteering
@@ -386,3 +388,24 @@ def test_prices_fall_with_the_margin_and_beat_flags():
     assert all(0 < p.agreement < p.rulers for p in found)
     assert all(2 * p.rulers < p.flags for p in found[:2])
     assert portability.table(found).count("\n") == 4
+
+
+def test_registered_models_weigh_what_they_should():
+    """Against the parameter counts their authors state."""
+    published = {
+        "gpt2": 124_439_808,
+        "pythia-70m": 70_426_624,
+        "pythia-160m": 162_322_944,
+        "pythia-410m": 405_334_016,
+        "smollm2-135m": 134_515_008,
+        "smollm2-360m": 361_821_120,
+        "qwen2.5-0.5b": 494_032_768,
+        "open-llama-3b": 3_426_473_600,
+        "open-llama-7b": 6_738_415_616,
+    }
+    assert set(hub_models.ARCHITECTURES) == set(HUB_MODELS) == set(published)
+    lines = hub_models.table().splitlines()[2:]
+    for (name, n_parameters), line in zip(published.items(), lines, strict=True):
+        assert line.startswith(f"| `{name}` | {HUB_MODELS[name]} | {n_parameters:,} | ")
+    for name, at_most in (("open-llama-3b", 3.5e9), ("open-llama-7b", 7e9)):
+        assert weight_bytes(hub_models.ARCHITECTURES[name], "int8")[1] < at_most

@@ -218,12 +218,13 @@ class HubModel:
         hidden = self._stock.hidden(self._inputs(inputs.cpu().numpy(), prompt))
         hidden, labels = hidden[:, -labels.shape[1] :].flatten(0, 1), labels.flatten()
         counted = labels >= 0
-        halves = (torch.split(part[counted], self._block) for part in (hidden, labels))
+        blocks = zip(
+            torch.split(hidden[counted], self._block),
+            torch.split(labels[counted], self._block),
+            strict=True,
+        )
         # no more than a block's logits is ever held: the way back makes them again
-        nats = [
-            checkpoint(self._nats, *block, use_reentrant=False)
-            for block in zip(*halves, strict=True)
-        ]
+        nats = [checkpoint(self._nats, *block, use_reentrant=False) for block in blocks]
         return torch.stack(nats).sum() / counted.sum()
 
     def _nats(self, hidden: Tensor, labels: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ def hollow_out(body: nn.Module) -> None:
 
 @dataclass
 class Quantisation(QuantizationConfigMixin):
-    """Asks ``from_pretrained`` for int8: no two matrices are ever wide at a time."""
+    """Asks ``from_pretrained`` for int8: no two layers' matrices are ever wide at a time."""
 
     quant_method: str = _METHOD
 

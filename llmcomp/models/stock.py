@@ -81,7 +81,10 @@ _LAST_NORM = {
 """Architectures whose layers this module knows, and how each calls its last norm."""
 
 _ROTARY = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary scaling whose angles depend on the position alone ..."""
+
 _GROWING = ("dynamic", "longrope")
+"""... and two whose angles depend on how long the text is so far."""
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [B, H, block, N] scores
 
@@ -226,14 +229,16 @@ class StockModel:
             self._body.rotary_emb = _Rotary(config)
 
         wanted = torch.from_numpy(columns).to(model.device)
-        rows = model.get_output_embeddings().weight.detach()[wanted]
+        rows, table = (
+            layer.weight.detach()
+            for layer in (model.get_output_embeddings(), model.get_input_embeddings())
+        )
         self._head: nn.Module
         if dtype == "int8":
-            self._head = Int8Linear(*quantised(rows))
-            table = quantised(model.get_input_embeddings().weight.detach())
-            model.set_input_embeddings(Int8Embedding(*table))
+            self._head = Int8Linear(*(part[wanted] for part in quantised(rows)))
+            model.set_input_embeddings(Int8Embedding(*quantised(table)))
         else:
-            self._head = _Head(rows.to(wide))
+            self._head = _Head(rows[wanted].to(wide))
         self._head.to(self.device)
         self._body.to(self.device)
         self._embedding: Any = model.get_input_embeddings()
@@ -525,7 +530,7 @@ def _rotation(config: Any) -> tuple[Tensor, float]:
 
 
 def _sharpening(rope: Mapping[str, Any]) -> float:
-    """YaRN's factor of cosines and sines, so that its square is that of the scores."""
+    """What YaRN multiplies cosines and sines with; the scores get its square."""
     if rope.get("attention_factor") is not None:
         return float(rope["attention_factor"])
     growth = 0.1 * math.log(max(rope["factor"], 1.0))
