@@ -229,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     train = steer_command("train", _steer_train, "train a soft prompt on a text")
     _add_output(train, f"default: IN{STEER_SUFFIX}, or standard output for -")
     _add_model(train)
+    _add_device(train)
     _add_training(train)
     show = steer_command("show", _steer_show, "say what a .steer file holds and what it would cost")
     show.add_argument("--json", action="store_true")
@@ -236,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         "sweep", _steer_sweep, "code a prompt under priors and levels, and the text under each"
     )
     _add_model(sweep)
+    _add_device(sweep)
     sweep.add_argument("--steer", metavar="FILE", help="a .steer file; trained on IN by default")
     sweep.add_argument("--priors", default=",".join(PRIORS), help="default: %(default)s")
     sweep.add_argument("--levels", default=",".join(map(str, LEVELS)), help="default: %(default)s")
@@ -250,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("model", metavar="MODEL", help="a Hub model, or a directory of one")
     calibrate.add_argument("--text", metavar="FILE", help="default: this program's sample texts")
     calibrate.add_argument("--tokens", type=int, default=2000, help="default: %(default)s")
-    calibrate.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    calibrate.add_argument("--dtype", choices=("float32", "float64", "int8"), default="float32")
     calibrate.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
     calibrate.add_argument("--json", action="store_true")
 
@@ -295,6 +297,10 @@ def _model(options: argparse.Namespace) -> str | LanguageModel | None:
         return name
     if options.model is None:
         raise ValueError("--dtype and --device need --model")
+    return _loaded(options)
+
+
+def _loaded(options: argparse.Namespace) -> LanguageModel:
     return load_model(options.model, dtype=options.dtype, device=options.device)
 
 
@@ -363,7 +369,7 @@ _TRAINING = {
     "--max-bytes": ("max_bytes", int, "of a longer text, so much is used"),
     "--held-out": ("held_out", float, "part of the rows that is only watched"),
     "--scale": ("scale", float, "of the noise; the model's embeddings'"),
-    "--precision": ("precision", str, "auto, bfloat16 or float32"),
+    "--precision": ("precision", str, "auto, bfloat16 or float32; a Hub model's is its --dtype"),
 }
 
 
@@ -662,7 +668,7 @@ def _info(options: argparse.Namespace) -> None:
 def _steer_train(options: argparse.Namespace) -> None:
     target = options.output or ("-" if options.input == "-" else options.input + STEER_SUFFIX)
     _refuse_overwriting(target, options)
-    soft = _trained(load_model(options.model), _read(options.input), options)
+    soft = _trained(_loaded(options), _read(options.input), options)
     _write(target, soft.to_bytes(), options)
 
 
@@ -701,7 +707,7 @@ def _steer_sweep(options: argparse.Namespace) -> None:
     for name in names:  # before minutes of training, not after
         for count in levels:
             make_prior(name, levels=count)
-    model, data = load_model(options.model), _read(options.input)
+    model, data = _loaded(options), _read(options.input)
     if options.steer:
         if _training(options, Training()):
             raise ValueError("a .steer file is trained already; drop the options of training")

@@ -1029,6 +1029,11 @@ def _require_numerics(numerics: Numerics, model: LanguageModel) -> None:
         raise ModelError(
             f"the blob is of profile {name}, which {model.name} in {model.dtype} cannot decode"
         )
+    if "int8" in {numerics.dtype, model.dtype} and numerics.dtype != model.dtype:
+        raise ModelError(
+            f"the blob was made with weights in {numerics.dtype}, and {model.name} is loaded in "
+            f"{model.dtype}; load it in {numerics.dtype} (--dtype {numerics.dtype})"
+        )
     if numerics.profile is Profile.REPLAY and numerics.environment != model.environment:
         raise ModelError(
             f"the blob can be decoded only where it was made, in {numerics.environment!r}; here it "

@@ -15,7 +15,8 @@ segments::
                fingerprint                     2 bytes; the first of the model's SHA-256
                [margin << 3 | dtype]           1 byte, if profile is not 1; margin 4 to 30 says
                                                2**-margin in profile 2 and is 0 in profile 3;
-                                               dtype 0 float64, 1 float32, 2 bfloat16, 3 int8
+                                               dtype 0 float64, 1 float32, 2 bfloat16, 3 int8,
+                                               rounded as `llmcomp.models.int8` says
                [length, environment]           1 byte and so many of UTF-8, if profile is 3: what
                                                the model's numbers depend on
                steering << 4 | schedule        1 byte; steering 0 = none, 1 to 3 as in

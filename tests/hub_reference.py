@@ -3,7 +3,9 @@
 References:
     [Radford19] GPT-2. [Black22] GPT-NeoX-20B, arXiv:2204.06745 (parallel residual, partial rotary).
     [Touvron23] LLaMA, arXiv:2302.13971. [Qwen2] arXiv:2407.10671 (biases on queries, keys, values).
-    [Qwen3] arXiv:2505.09388 (norms on queries and keys).
+    [Qwen3] arXiv:2505.09388 (norms on queries and keys). [Chen23] arXiv:2306.15595,
+    [Llama3] https://github.com/meta-llama/llama-models (``apply_scaling``) and
+    [Peng23] https://github.com/jquesnelle/yarn (``LlamaYaRNScaledRotaryEmbedding``): scaled angles.
 """
 
 from __future__ import annotations
@@ -70,8 +72,7 @@ def _gpt_neox(w: Weights, config: dict[str, Any], ids: Any) -> Array:
         qkv = w.linear(y, f"{at}attention.query_key_value").reshape(T, H, -1)
         q, k, v = np.split(qkv, 3, axis=2)
         q, k = (
-            np.concatenate([_rotate(a[..., :width], rope["rope_theta"]), a[..., width:]], axis=2)
-            for a in (q, k)
+            np.concatenate([_rotate(a[..., :width], rope), a[..., width:]], axis=2) for a in (q, k)
         )
         attention = w.linear(_attend(q, k, v), f"{at}attention.dense")
         y = _layer_norm(x, w, f"{at}post_attention_layernorm", eps)
@@ -83,7 +84,7 @@ def _gpt_neox(w: Weights, config: dict[str, Any], ids: Any) -> Array:
 
 def _llama(w: Weights, config: dict[str, Any], ids: Any) -> Array:
     H, T, eps = config["num_attention_heads"], len(ids), config["rms_norm_eps"]
-    G, theta = config["num_key_value_heads"], config["rope_parameters"]["rope_theta"]
+    G, rope = config["num_key_value_heads"], config["rope_parameters"]
     x = w["embed_tokens.weight"][ids]
     for i in range(config["num_hidden_layers"]):
         at = f"layers.{i}."
@@ -95,7 +96,7 @@ def _llama(w: Weights, config: dict[str, Any], ids: Any) -> Array:
         if f"{at}self_attn.q_norm.weight" in w:
             q = _rms_norm(q, w[f"{at}self_attn.q_norm.weight"], eps)
             k = _rms_norm(k, w[f"{at}self_attn.k_norm.weight"], eps)
-        q, k = _rotate(q, theta), _rotate(k, theta)
+        q, k = _rotate(q, rope), _rotate(k, rope)
         k, v = (np.repeat(a, H // G, axis=1) for a in (k, v))
         x = x + w.linear(_attend(q, k, v), f"{at}self_attn.o_proj")
         y = _rms_norm(x, w[f"{at}post_attention_layernorm.weight"], eps)
@@ -120,13 +121,55 @@ def _rms_norm(x: Array, gain: Array, eps: float) -> Array:
     return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + eps) * gain
 
 
-def _rotate(x: Array, theta: float) -> Array:
+def _rotate(x: Array, rope: dict[str, Any]) -> Array:
     """Turns pairs (j, j + d/2) of [T, H, d] by position."""
     T, _, d = x.shape
-    angles = np.outer(np.arange(T), theta ** (-np.arange(0, d, 2) / d))[:, None]
+    frequencies, scale = _frequencies(rope, d)
+    angles = np.outer(np.arange(T), frequencies)[:, None]
     a, b = x[..., : d // 2], x[..., d // 2 :]
-    cos, sin = np.cos(angles), np.sin(angles)
+    cos, sin = np.cos(angles) * scale, np.sin(angles) * scale
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=2)
+
+
+def _frequencies(rope: dict[str, Any], d: int) -> tuple[list[float], float]:
+    """Angles of d/2 pairs from one position to the next, and a factor of their sines."""
+    theta, kind = rope["rope_theta"], rope.get("rope_type", "default")
+    plain = [theta ** (-2 * j / d) for j in range(d // 2)]
+    if kind == "default":
+        return plain, 1.0
+    factor = rope["factor"]
+    if kind == "linear":
+        return [f / factor for f in plain], 1.0
+    length = rope["original_max_position_embeddings"]
+    if kind == "llama3":
+        low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+        scaled = []
+        for f in plain:
+            wavelength = 2 * math.pi / f
+            if wavelength < length / high:
+                scaled.append(f)
+            elif wavelength > length / low:
+                scaled.append(f / factor)
+            else:
+                smooth = (length / wavelength - low) / (high - low)
+                scaled.append((1 - smooth) * f / factor + smooth * f)
+        return scaled, 1.0
+    assert kind == "yarn"
+    bounds = [
+        d * math.log(length / (rope.get(name, usual) * 2 * math.pi)) / (2 * math.log(theta))
+        for name, usual in (("beta_fast", 32), ("beta_slow", 1))
+    ]
+    if rope.get("truncate", True):
+        bounds = [math.floor(bounds[0]), math.ceil(bounds[1])]
+    low, high = max(bounds[0], 0), min(bounds[1], d - 1)
+    scaled = []
+    for j, f in enumerate(plain):
+        ramp = min(max((j - low) / (high - low), 0.0), 1.0)
+        scaled.append(f / factor * ramp + f * (1 - ramp))
+    if "attention_factor" in rope:
+        return scaled, rope["attention_factor"]
+    over, under = rope.get("mscale", 1.0), rope.get("mscale_all_dim", 0.0)
+    return scaled, (0.1 * over * math.log(factor) + 1) / (0.1 * under * math.log(factor) + 1)
 
 
 def _attend(q: Array, k: Array, v: Array) -> Array:

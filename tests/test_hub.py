@@ -84,6 +84,59 @@ def test_float64_is_float64(family, attention, checkpoints):
     np.testing.assert_allclose(cached(model, rows, 40), logits[:, 39:], rtol=0, atol=1e-10)
 
 
+SCALED = {
+    "linear": {"factor": 3.0},
+    # pairs on either side of the two bounds and between them
+    "llama3": {
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 48,
+    },
+    "yarn": {"factor": 4.0, "original_max_position_embeddings": 24, "beta_fast": 8},
+    "yarn, given": {
+        "factor": 4.0,
+        "original_max_position_embeddings": 24,
+        "attention_factor": 0.8,
+        "truncate": False,
+    },
+    "yarn, as DeepSeek's": {
+        "factor": 4.0,
+        "original_max_position_embeddings": 24,
+        "mscale": 0.7,
+        "mscale_all_dim": 1.2,
+    },
+}
+
+
+@pytest.mark.parametrize("scaling", SCALED)
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt_neox"])
+def test_scaled_rotary_angles(family, scaling, tmp_path):
+    """Against the reference to float64's error, and stock transformers to float32's."""
+    rope = {"rope_type": scaling.split(",")[0], "rope_theta": 500.0, **SCALED[scaling]}
+    if family == "gpt_neox":
+        rope["partial_rotary_factor"] = 0.5
+    directory = write_checkpoint(tmp_path / "scaled", family, rope_parameters=rope)
+    model = load_hub_model(str(directory))
+    rows = rows_of(model, 1, 90)
+    found = parallel(model, rows)[0]
+    real = model.tokenizer.model_ids != ESCAPE
+    ids, columns = model.tokenizer.feed_ids[rows[0]], model.tokenizer.model_ids[real]
+    wanted = reference_logits(directory, ids)[:, columns]
+    np.testing.assert_allclose(found[:, real], wanted, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(cached(model, rows, 9)[0], found[8:], rtol=0, atol=1e-10)
+    stock = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float64)
+    with torch.inference_mode():
+        theirs = stock(torch.from_numpy(ids)[None]).logits[0].numpy()[:, columns]
+    np.testing.assert_allclose(found[:, real], theirs, rtol=0, atol=1e-4)
+    plain = write_checkpoint(
+        tmp_path / "plain", family,
+        rope_parameters={k: v for k, v in rope.items() if k not in SCALED[scaling]}
+        | {"rope_type": "default"},
+    )  # fmt: skip
+    assert np.abs(parallel(load_hub_model(str(plain)), rows)[0] - found).max() > 1e-2
+
+
 def test_stock_float64_is_not(checkpoints):
     """What this adapter is for: should transformers ever mend it, much here can go."""
     stock = transformers.AutoModelForCausalLM.from_pretrained(
@@ -230,6 +283,68 @@ def test_shorter_floats_are_near(
     assert model.fingerprint == models[family].fingerprint
 
 
+def rounded(name: str, weight: np.ndarray) -> np.ndarray:
+    """What int8 makes of a weight, by the rule as it is written down."""
+    layers = ("proj", "c_attn", "c_fc", "dense", "dense_h_to_4h", "dense_4h_to_h", "lm_head")
+    tables = ("embed_in", "embed_out", "embed_tokens", "query_key_value", "wte")
+    if not name.removesuffix(".weight").endswith(layers + tables) or weight.ndim < 2:
+        return weight
+    turned = "transformer.h." in name  # GPT-2 stores its layers as [n_in, n_out]
+    rows = weight.T if turned else weight
+    scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
+    whole = np.rint(rows / scale) * scale.astype(np.float64)
+    return np.ascontiguousarray(whole.T if turned else whole)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_int8_rounds_the_weights_and_nothing_else(family, attention, checkpoints, models, tmp_path):
+    weights = load_file(checkpoints[family] / "model.safetensors")
+    copy = copied(checkpoints, family, tmp_path)
+    changed = {name: rounded(name, weight) for name, weight in weights.items()}
+    save_file(changed, copy / "model.safetensors", {"format": "pt"})
+    model = load_hub_model(str(checkpoints[family]), dtype="int8", attention=attention)
+    rows = rows_of(model, 2, 90)
+    found, exact = parallel(model, rows), parallel(models[family], rows)
+    wanted = load_hub_model(str(copy))
+    np.testing.assert_array_equal(model.embed(rows), wanted.embed(rows).astype(np.float32))
+    np.testing.assert_allclose(found, parallel(wanted, rows), rtol=0, atol=1e-4)
+    assert np.abs(found - exact).max() > 1e-2  # nor are they what they were
+    np.testing.assert_allclose(cached(model, rows), found, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(cached(model, rows, 40), found[:, 39:], rtol=0, atol=1e-4)
+    assert model.profiles == ("tolerant", "replay") and model.dtype == "int8"
+    assert model.margin < 2.0**-12 and model.fingerprint == models[family].fingerprint
+
+
+def test_int8_takes_a_byte_a_weight(monkeypatch):
+    """Measured without weights or loaded with them, in blocks or at once."""
+    from llmcomp.models import int8
+    from llmcomp.models.stock import load_stock, weight_bytes
+
+    directory = ROOT / "assets/embedded-1"
+    fields = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    options = {"columns": np.arange(fields["vocab_size"]), "device": "cpu", "attention": "eager"}
+    for dtype, width in (("float32", 4), ("bfloat16", 2), ("int8", 1)):
+        n_parameters, n_bytes = weight_bytes(fields, dtype)
+        stock = load_stock(directory, dtype=dtype, head="float32", **options)
+        assert stock.n_bytes == n_bytes
+        # a tied head is a second table, of float32 unless it is int8
+        head = fields["vocab_size"] * fields["hidden_size"] * (1 if dtype == "int8" else 4)
+        assert n_bytes == pytest.approx(n_parameters * width + head, rel=0.02)
+    x = stock.embed(np.arange(40)[None])
+    whole = stock.hidden(x)
+    monkeypatch.setitem(int8._BLOCK, "cpu", 1000)
+    torch.testing.assert_close(stock.hidden(x), whole, rtol=0, atol=1e-3)
+
+
+def test_int8_of_weights_that_do_not_fit(checkpoints, tmp_path):
+    for family, changes in (("llama", {"intermediate_size": 81}), ("gpt2", {"n_inner": 100})):
+        odd = with_config(checkpoints, family, tmp_path / family, **changes)
+        refused("cannot be loaded", odd, dtype="int8")
+    fewer = with_config(checkpoints, "llama", tmp_path / "fewer", num_hidden_layers=3)
+    refused("lacks weights its config.json asks for", fewer, dtype="int8")
+
+
 def test_a_float64_head_serves_float32_layers(checkpoints, models):
     model = load_hub_model(str(checkpoints["llama"]), dtype="float32", head="float64")
     rows = rows_of(model, 1, 30)
@@ -341,7 +456,22 @@ def with_config(checkpoints, family: str, to: Path, **changes) -> Path:
         (
             "llama",
             {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
-            "rotary scaling 'dynamic' is not supported",
+            "rotary scaling 'dynamic', which changes as a text grows, is not supported",
+        ),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4, "factor": 2.0}},
+            "rotary scaling 'proportional' is not supported",
+        ),
+        (
+            "qwen2",
+            {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": "much"}},
+            "no rotary angles can be made of .*much",
+        ),
+        (
+            "qwen3",
+            {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 0.0}},
+            "no rotary angles can be made of",
         ),
         ("gpt2", {"add_cross_attention": True}, "cross-attention is not supported"),
         ("llama", {"quantization_config": {"quant_method": "awq"}}, "quantised already"),
@@ -421,7 +551,6 @@ def test_what_this_machine_lacks_is_named(checkpoints, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     path = checkpoints["gpt2"]
     refused("finds no CUDA device", path, device="cuda")
-    refused("int8 needs a CUDA device", path, dtype="int8")
     assert "cpu" in load_hub_model(str(path), device="auto").environment
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import ROOT
 from fakes import FakeModel
-from hub_checkpoints import CONFIGS
+from hub_checkpoints import CONFIGS, MISSING
 from hub_tokenizers import TEXT
 
 import llmcomp
@@ -22,10 +22,19 @@ from llmcomp.cli import main
 from llmcomp.codec import get_info
 from llmcomp.container import NAMED_MODEL, pack, unpack
 from llmcomp.errors import FormatError, ModelError
-from llmcomp.evaluate import calibrate, portability
+from llmcomp.evaluate import calibrate, hub_models, portability
+from llmcomp.hub_tokens import ESCAPE
+from llmcomp.lanes import encode
 from llmcomp.models import load_model
 from llmcomp.models.hub import HubModel, load_hub_model
+from llmcomp.models.sources import HUB_MODELS
+from llmcomp.models.stock import weight_bytes
+from llmcomp.schedule import Schedule
+from llmcomp.steering.choices import Trained
 from llmcomp.steering.kinds import RandomSteering
+from llmcomp.steering.priors import Laplace
+from llmcomp.steering.settings import Training
+from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.steps import run
 
 DATA = (TEXT * 2).encode() + b"\x04\xff<|endoftext|></s>\xe2\x96\x81\r\n"
@@ -101,7 +110,24 @@ def test_blobs_decode_with_older_instructions(instructions, blobs, checkpoints, 
     assert done.stdout.split() == [DATA.hex()] * len(blobs), done.stderr
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_int8_blobs_decode_under_other_numerics(family, models, blobs, checkpoints):
+    path = str(checkpoints[family])
+    model = load_hub_model(path, dtype="int8")
+    blob = llmcomp.compress(DATA, model=model, methods=("lm",), lanes=3)
+    info = get_info(blob)
+    assert info.profile == "tolerant" and "int8" in info.numerics
+    other = load_hub_model(path, dtype="int8", attention="sdpa", head="float64")
+    assert llmcomp.decompress(blob, model=other) == DATA
+    with threads(1):
+        assert llmcomp.decompress(blob, model=path) == DATA  # in what the blob says
+    with pytest.raises(ModelError, match=r"weights in int8, .* in float32; .*--dtype int8"):
+        llmcomp.decompress(blob, model=models[family])
+    with pytest.raises(ModelError, match=r"weights in float32, .* in int8; .*--dtype float32"):
+        llmcomp.decompress(blobs[family], model=model)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "int8"])
 def test_replay(dtype, checkpoints):
     path = str(checkpoints["llama"])
     model = load_hub_model(path, dtype=dtype)
@@ -121,19 +147,124 @@ def test_bfloat16_is_replayed_by_default(checkpoints):
         llmcomp.compress(DATA, model=model, profile="tolerant")
 
 
-def test_steered_hub_blobs(models):
-    steering = RandomSteering(3, 5, 0.1)
-    blob = llmcomp.compress(DATA, model=models["qwen2"], steer=steering, methods=("lm",))
-    assert get_info(blob).steering == "random, 3 virtual tokens, seed 5"
-    assert llmcomp.decompress(blob, model=models["qwen2"]) == DATA
-    text = llmcomp.compress(DATA, model=models["gpt2"], steer="text:the fox", methods=("lm",))
-    assert llmcomp.decompress(text, model=models["gpt2"]) == DATA
+# --- steering ------------------------------------------------------------------------------------
+
+BRIEF = Training(n_virtual_tokens=3, epochs=2, row_tokens=32, held_out=0.2, learning_rate=0.05)
 
 
-def test_no_prompt_is_trained_through_a_hub_model(models):
+def fit(model: HubModel, training: Training = BRIEF, data: bytes = DATA):
+    from llmcomp.steering.fit import cut_rows, fitting
+
+    rows = cut_rows(model, data, training)
+    return rows, list(fitting(model, rows, training))
+
+
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [*((family, "float32") for family in CONFIGS), ("llama", "bfloat16"), ("gpt2", "int8")],
+)
+def test_steered_hub_blobs(family, dtype, checkpoints):
+    """Every kind of prompt, in every profile; a decoder of its own reads the prompt's record."""
+    path, data = str(checkpoints[family]), DATA[-200:]
+    model = load_hub_model(path, dtype=dtype)
+    trained = Trained(replace(BRIEF, epochs=1), Laplace(levels=8))
+    for steering, words in (
+        (RandomSteering(3, 5, 0.1), "random, 3 virtual tokens, seed 5"),
+        ("text:the \x04 fox", "text 'the \\x04 fox'"),
+        (trained, "trained, 3 virtual tokens, laplace 8"),
+    ):
+        for profile in model.profiles:
+            blob = llmcomp.compress(
+                data, model=model, steer=steering, profile=profile, methods=("lm",), lanes=2
+            )
+            info = get_info(blob)
+            assert (info.steering, info.profile) == (words, profile)
+            assert llmcomp.decompress(blob, model=path) == data
+            if profile == "tolerant":
+                other = load_hub_model(path, dtype=dtype, attention="sdpa")
+                assert llmcomp.decompress(blob, model=other) == data
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8"])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_training_sees_what_the_coder_codes(family, dtype, checkpoints):
+    """The loss is the coder's ideal bits, escapes' among them, but for masses being integers."""
+    model = load_hub_model(str(checkpoints[family]), dtype=dtype)
+    data = MISSING.join([TEXT[at : at + 60].encode() for at in range(0, 360, 60)])
+    rows, steps = fit(model, replace(BRIEF, epochs=1, learning_rate=1e-9), data)
+    escapes = np.flatnonzero(model.tokenizer.model_ids == ESCAPE)
+    assert np.isin(np.concatenate(rows.train), escapes).any() == (family == "gpt2")
+    soft = steps[-1].best
+    steered = model.steered(soft.vector.astype(np.float64) * soft.scale)
+    for behind, train, held_out in (
+        (model, steps[-1].plain_train, steps[-1].plain_held_out),
+        (steered, steps[-1].train, steps[-1].held_out),
+    ):
+        for part, n_bytes, found in (
+            (rows.train, rows.train_bytes, train),
+            (rows.held_out, rows.held_out_bytes, held_out),
+        ):
+            coded = run(encode(behind, list(part), Schedule(64, 8)))
+            bits = sum(lane.ideal_bits for lane in coded)
+            assert found == pytest.approx(bits / n_bytes, rel=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "step", "near"), [("float64", 1e-4, 1e-5), ("int8", 0.02, 0.02)])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_the_prompts_gradient_is_the_slope(family, dtype, step, near, checkpoints):
+    model = load_hub_model(str(checkpoints[family]), dtype=dtype)
+    generator = torch.Generator().manual_seed(1)
+    n_tokens = len(model.tokenizer.token_bytes)
+    inputs, labels = torch.randint(0, n_tokens, (2, 3, 20), generator=generator)
+    inputs[:, 0], labels[1, 7:], labels[2, 4] = model.start_token, -1, n_tokens - 1
+    prompt = torch.randn(3, 48, generator=generator, dtype=torch.float64).mul(0.15)
+    prompt.requires_grad_()
+    (gradient,) = torch.autograd.grad(model.loss(inputs, labels, prompt), prompt)
+    way = gradient / gradient.norm()
+    with torch.no_grad():
+        above, below = (
+            model.loss(inputs, labels, prompt + sign * step * way).item() for sign in (1, -1)
+        )
+    assert (above - below) / (2 * step) == pytest.approx(gradient.norm().item(), rel=near)
+
+
+def test_training_gains_and_is_reproducible(models):
+    training = replace(BRIEF, epochs=8)
+    _, steps = fit(models["llama"], training)
+    assert steps[-1].train < steps[-1].plain_train
+    _, again = fit(models["llama"], training)
+    np.testing.assert_array_equal(again[-1].best.vector, steps[-1].best.vector)
+
+
+def test_a_prompt_serves_the_model_in_any_dtype(checkpoints, models, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_bytes(DATA)
+    path = str(checkpoints["qwen2"])
+    brief = ["--virtual-tokens", "2", "--epochs", "1", "--row-tokens", "32"]
+    assert main(["steer", "train", "in.txt", "--model", path, "--dtype", "bfloat16", *brief]) == 0
+    soft = SoftPrompt.from_bytes((tmp_path / "in.txt.steer").read_bytes())
+    for model in (models["qwen2"], load_hub_model(path, dtype="int8")):
+        blob = llmcomp.compress(DATA, model=model, steer=soft, methods=("lm",))
+        assert llmcomp.decompress(blob, model=model) == DATA
+    with pytest.raises(ModelError, match="train one for this model"):
+        llmcomp.compress(DATA, model=models["qwen3"], steer=soft, methods=("lm",))
+    capsys.readouterr()
+    chosen = ["--steer", "in.txt.steer", "--priors", "laplace", "--levels", "8"]
+    assert main(["steer", "sweep", "in.txt", "--model", path, *chosen]) == 0
+    assert "| trained, 2 virtual tokens, laplace 8 * |" in capsys.readouterr().out
+    assert main(["steer", "train", "in.txt", "--dtype", "int8", "-f"]) == 2
+    assert "are for Hub models" in capsys.readouterr().err
+
+
+def test_what_cannot_be_trained_through(models):
+    with pytest.raises(ModelError, match="loaded in float32, is trained in that, not in bfloat16"):
+        fit(models["llama"], replace(BRIEF, precision="bfloat16"))
     with pytest.raises(ModelError, match="a string or noise can steer it") as caught:
-        llmcomp.compress(DATA, model=models["llama"], steer="trained")
+        fit(FakeModel())
     assert "\n" not in str(caught.value)
+
+
+# --- names, options and commands -----------------------------------------------------------------
 
 
 def test_another_model_is_refused(models, blobs):
@@ -257,3 +388,24 @@ def test_prices_fall_with_the_margin_and_beat_flags():
     assert all(0 < p.agreement < p.rulers for p in found)
     assert all(2 * p.rulers < p.flags for p in found[:2])
     assert portability.table(found).count("\n") == 4
+
+
+def test_registered_models_weigh_what_they_should():
+    """Against the parameter counts their authors state."""
+    published = {
+        "gpt2": 124_439_808,
+        "pythia-70m": 70_426_624,
+        "pythia-160m": 162_322_944,
+        "pythia-410m": 405_334_016,
+        "smollm2-135m": 134_515_008,
+        "smollm2-360m": 361_821_120,
+        "qwen2.5-0.5b": 494_032_768,
+        "open-llama-3b": 3_426_473_600,
+        "open-llama-7b": 6_738_415_616,
+    }
+    assert set(hub_models.ARCHITECTURES) == set(HUB_MODELS) == set(published)
+    lines = hub_models.table().splitlines()[2:]
+    for (name, n_parameters), line in zip(published.items(), lines, strict=True):
+        assert line.startswith(f"| `{name}` | {HUB_MODELS[name]} | {n_parameters:,} | ")
+    for name, at_most in (("open-llama-3b", 3.5e9), ("open-llama-7b", 7e9)):
+        assert weight_bytes(hub_models.ARCHITECTURES[name], "int8")[1] < at_most

@@ -1,6 +1,7 @@
 """What it costs to decode elsewhere: profile ``tolerant`` at every margin, beside flags.
 
-In: a model and a text. Out: bits above the ideal, by margin. The flags are what others do: a bit
+In: a model and a text. Out: bits above the ideal, by margin; and what shorter weights cost, which
+make large models fit. The flags are what others do: a bit
 before every decision says whether its log-odds lie within the margin of a bin's edge [PMATIC]; here
 with bins of the same shape as ours and of the best width, so that only the flags differ.
 
@@ -19,12 +20,12 @@ import numpy.typing as npt
 
 from llmcomp.agreement import EDGES, PROBABILITIES, Rulers, cells_of, walk
 from llmcomp.coding.range_coder import PROBABILITY_BITS
-from llmcomp.evaluate import calibrate
+from llmcomp.evaluate import calibrate, hub_models
 from llmcomp.evaluate.bench import corpus
-from llmcomp.lanes import scored
-from llmcomp.models import load_model
-from llmcomp.models.base import LanguageModel
-from llmcomp.schedule import PRESETS, cut_evenly
+from llmcomp.lanes import encode, scored
+from llmcomp.models import ASSETS, load_model, resolve
+from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.schedule import PRESETS, Schedule, cut_evenly
 from llmcomp.steps import run
 
 __all__ = ["Price", "measurements", "prices", "table"]
@@ -60,12 +61,10 @@ def prices(model: LanguageModel, data: bytes, exponents: Sequence[int] = MARGINS
         data: the text.
         exponents: of the margins.
     """
-    preset = PRESETS["balanced"]
-    tokens = model.tokenizer.encode(data)
-    lanes = [tokens[part] for part in cut_evenly(len(tokens), preset.lanes_for(len(tokens)))]
+    lanes, schedule = _cut(model, data)
     paths = [[] for _ in lanes]  # type: ignore[var-annotated]
     asked = {k: [[] for _ in lanes] for k in exponents}  # type: ignore[var-annotated]
-    for lane, targets, logits in scored(model, lanes, preset.schedule_for(model.context_length)):
+    for lane, targets, logits in scored(model, lanes, schedule):
         paths[lane].append(walk(model.tree, logits, targets))
         for exponent, parts in asked.items():
             parts[lane].append(Rulers(exponent).ask(model.tree, logits, targets))
@@ -101,7 +100,12 @@ def measurements() -> Mapping[str, Callable[[], str]]:
     """Names the figures of ``docs/portability.md``; all on the first 50,000 bytes of enwik8."""
     return {
         "agreement-price": lambda: table(prices(load_model("embedded"), corpus()[0][1])),
-        **{f"calibrate-{dtype}": partial(_calibrated, dtype) for dtype in ("float32", "float64")},
+        **{
+            f"calibrate-{dtype}": partial(_calibrated, dtype)
+            for dtype in ("float32", "float64", "int8")
+        },
+        "rounded-weights": _rounded,
+        "hub-models": hub_models.table,
     }
 
 
@@ -110,6 +114,29 @@ def _calibrated(dtype: str) -> str:
     findings = run(calibrate.calibrate("embedded", corpus()[0][1], ways))
     exponent = calibrate.recommended(findings)
     return f"{calibrate.table(findings)}\n\nRecommended margin: 2^-{exponent}."
+
+
+def _rounded() -> str:
+    """What rounding a model costs, on the first 20,000 bytes of enwik8."""
+    from llmcomp.models.hub import load_hub_model
+
+    data = corpus()[0][1][:20_000]
+    lines, exact = ["| computed in | bits per byte | against float32 |", "|---|---:|---:|"], 0.0
+    for dtype in ("float32", "int8", "bfloat16"):
+        model = load_hub_model(str(ASSETS / resolve("embedded")), dtype=dtype)
+        coded = run(encode(model, *_cut(model, data)))
+        found = sum(lane.ideal_bits for lane in coded) / len(data)
+        exact = exact or found
+        lines.append(f"| {dtype} | {found:.5f} | {found / exact - 1:+.3%} |")
+    return "\n".join(lines)
+
+
+def _cut(model: LanguageModel, data: bytes) -> tuple[list[Tokens], Schedule]:
+    """Cuts a text as preset ``balanced`` does."""
+    preset = PRESETS["balanced"]
+    tokens = model.tokenizer.encode(data)
+    lanes = [tokens[part] for part in cut_evenly(len(tokens), preset.lanes_for(len(tokens)))]
+    return lanes, preset.schedule_for(model.context_length)
 
 
 def _bits(p0: npt.NDArray[np.integer], answers: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

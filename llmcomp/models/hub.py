@@ -43,7 +43,7 @@ _LOGIT_BLOCK = 256  # positions whose logits are yielded at a time ...
 _LOGIT_ENTRIES = 1 << 24  # ... unless the vocabulary is large: at most 128 MiB
 _PREFILL_TOKENS = 4096  # positions of a session's context that are run at a time
 _PROBE_LENGTH = 12
-_AGREEMENT = {"float64": 1e-9, "float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
+_AGREEMENT = {"float64": 1e-9, "float32": 1e-3, "bfloat16": 0.1, "int8": 1e-3}
 """How far a cached pass may be from a parallel one, relative to the largest logit."""
 
 _SAFETY = 8.0
@@ -83,6 +83,7 @@ class HubModel:
         directory: where its files lie.
         repository: its Hub id, None for a directory given by hand.
         revision: the commit it was downloaded at, None for a directory given by hand.
+        device: where it computes.
         tokenizer: a `HubTokenizer`, whose tables lead from compact ids to the model's.
     """
 
@@ -113,9 +114,10 @@ class HubModel:
         self.n_virtual_tokens = 0
         self.dtype = stock.dtype
         self.size = size_of(files.directory)
+        self.device = stock.device
         self.source = f"{files.repository}@{files.revision}" if files.repository else ""
-        portable = stock.dtype in {"float64", "float32"}
-        self.profiles: Sequence[str] = ("tolerant", "replay") if portable else ("replay",)
+        coarse = stock.dtype == "bfloat16"
+        self.profiles: Sequence[str] = ("replay",) if coarse else ("tolerant", "replay")
         self._stock = stock
         self._prompt: Tensor | None = None
         self.margin = self._check_passes()
@@ -171,10 +173,9 @@ class HubModel:
                 f"a row has {rows.shape[1]} tokens; this model takes 1 to {self.context_length}"
             )
         hidden = self._stock.hidden(self._inputs(rows))[:, self.n_virtual_tokens :]
-        block = max(16, min(_LOGIT_BLOCK, _LOGIT_ENTRIES // len(self.tokenizer.token_bytes)))
         for row in range(len(rows)):
-            for start in range(0, rows.shape[1], block):
-                yield row, start, self._logits(hidden[row, start : start + block])
+            for start in range(0, rows.shape[1], self._block):
+                yield row, start, self._logits(hidden[row, start : start + self._block])
 
     def begin(self, rows: Tokens, room: int) -> tuple[HubSession, Float64Array]:
         """Starts a cached pass.
@@ -200,6 +201,49 @@ class HubModel:
         session = HubSession(self, cache, self.n_virtual_tokens + room)
         return session, np.concatenate(last)
 
+    def loss(self, inputs: Tensor, labels: Tensor, prompt: Tensor | None = None) -> Tensor:
+        """Mean cost of the next token as the coder has it, escapes included, in nats.
+
+        Args:
+            inputs: int64[B, T] compact ids, each row beginning with the start token.
+            labels: int64[B, T] on the model's device, the token after each input; below 0 it does
+                not count.
+            prompt: [P, hidden_size], put between every row's start token and the rest of it in
+                place of any other; gets a gradient if it requires one.
+
+        Returns:
+            Scalar, ready for ``backward()``.
+        """
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        hidden = self._stock.hidden(self._inputs(inputs.cpu().numpy(), prompt))
+        hidden, labels = hidden[:, -labels.shape[1] :].flatten(0, 1), labels.flatten()
+        counted = labels >= 0
+        blocks = zip(
+            torch.split(hidden[counted], self._block),
+            torch.split(labels[counted], self._block),
+            strict=True,
+        )
+        # no more than a block's logits is ever held: the way back makes them again
+        nats = [checkpoint(self._nats, *block, use_reentrant=False) for block in blocks]
+        return torch.stack(nats).sum() / counted.sum()
+
+    def _nats(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """What tokens cost after hidden states [N, D], in all."""
+        import torch
+
+        logits = self._stock.logits(hidden)
+        lowered = logits.amax(1, keepdim=True) - ESCAPE_NATS
+        n_escapes = len(self.tokenizer.token_bytes) - logits.shape[1]
+        logits = torch.cat([logits, lowered.expand(-1, n_escapes)], 1)
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+
+    @property
+    def _block(self) -> int:
+        """Positions whose logits are made at a time."""
+        return max(16, min(_LOGIT_BLOCK, _LOGIT_ENTRIES // len(self.tokenizer.token_bytes)))
+
     def _new_cache(self, n_lanes: int, room: int) -> KeyValues:
         from llmcomp.models.stock import KeyValues
 
@@ -209,19 +253,20 @@ class HubModel:
         """Embeddings of compact ids, the start token's included."""
         return self._stock.embed(self._feed_ids[tokens])
 
-    def _inputs(self, rows: Tokens) -> Tensor:
-        """Embeddings of rows, with the prompt after every row's start token: [B, P + T, D]."""
+    def _inputs(self, rows: Tokens, prompt: Tensor | None = None) -> Tensor:
+        """Embeddings of rows, with a prompt after every row's start token: [B, P + T, D]."""
         x = self._embedded(rows)
-        if self._prompt is None:
+        prompt = self._prompt if prompt is None else prompt
+        if prompt is None:
             return x
-        P, D = self._prompt.shape
+        P, D = prompt.shape
         inputs = x.new_empty((len(x), P + x.shape[1], D))
-        inputs[:, :1], inputs[:, 1 : 1 + P], inputs[:, 1 + P :] = x[:, :1], self._prompt, x[:, 1:]
+        inputs[:, :1], inputs[:, 1 : 1 + P], inputs[:, 1 + P :] = x[:, :1], prompt, x[:, 1:]
         return inputs
 
     def _logits(self, hidden: Tensor) -> Float64Array:
         """Logits of hidden states [N, D]: float64[N, V], the escapes' after the tokens'."""
-        logits = self._stock.logits(hidden)
+        logits: Float64Array = self._stock.logits(hidden).cpu().numpy().astype(np.float64)
         n_escapes = len(self.tokenizer.token_bytes) - logits.shape[1]
         if not n_escapes:
             return logits
@@ -296,7 +341,7 @@ def load_hub_model(
     Args:
         source: a directory, a Hub id (``owner/name``, ``owner/name@revision``), or a name out of
             `llmcomp.models.sources.HUB_MODELS`.
-        dtype: what the layers compute in; ``int8`` needs CUDA and bitsandbytes.
+        dtype: what the layers compute in; ``int8`` holds a byte a weight and computes in float32.
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where there is one.
         attention: ``eager`` or ``sdpa``, torch's fused kernels.
         head: what the last norm and the logits are computed in; if not given, float64 for
@@ -321,11 +366,11 @@ def load_hub_model(
         if value not in known:
             raise ValueError(f"{value!r} is unknown; wanted one of {', '.join(known)}")
     files = Source.find(source, revision).fetch(report, download=download)
-    from llmcomp.models.stock import StockModel, best_device, read_config
+    from llmcomp.models.stock import best_device, load_stock, read_config
 
     config = read_config(files.directory)
     tokenizer = _tokenizer(files.directory, config)
-    stock = StockModel(
+    stock = load_stock(
         files.directory,
         columns=tokenizer.model_ids[tokenizer.model_ids != ESCAPE],
         dtype=dtype,

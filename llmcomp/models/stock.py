@@ -12,11 +12,20 @@ rotary angles are float32, so that a parallel and a cached pass differ by 1e-6 t
 * the last norm and the product with the head have a dtype of their own, at least float32, since
   bfloat16 logits would have no more than three digits.
 
-LayerNorm, the activations and all products are torch's own, in the model's dtype. Keys and values
-lie in memory taken once. Only architectures of which this is known to be true are loaded.
+LayerNorm, the activations and all products are torch's own, in the model's dtype; with weights of
+one byte (see `llmcomp.models.int8`) that is float32 on every device, so that the same blob decodes
+on all of them. Keys and values lie in memory taken once. Only architectures of which this is known
+to be true are loaded.
+
+Inputs that require a gradient get one, through layers, norms and head alike; everything else runs
+without.
 
 References:
     [Su21] RoFormer: enhanced transformer with rotary position embedding, arXiv:2104.09864.
+    [Chen23] Extending context window of large language models via positional interpolation,
+        arXiv:2306.15595 (rotary scaling ``linear``).
+    [Peng23] YaRN: efficient context window extension of large language models, arXiv:2309.00071.
+    [Llama3] The Llama 3 herd of models, arXiv:2407.21783 (rotary scaling ``llama3``).
     [Zhang19] Root mean square layer normalization, arXiv:1910.07467.
     [Ainslie23] GQA: training generalized multi-query transformer models, arXiv:2305.13245.
 """
@@ -24,8 +33,9 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,16 +50,26 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, A
 from transformers.utils import logging
 
 from llmcomp.errors import ModelError
+from llmcomp.models.int8 import Int8Embedding, Int8Linear, Quantisation, hollow_out, quantised
 from llmcomp.models.sources import weight_files
 
-__all__ = ["KeyValues", "StockModel", "best_device", "converted_tokenizer", "read_config"]
+__all__ = [
+    "KeyValues",
+    "StockModel",
+    "best_device",
+    "converted_tokenizer",
+    "load_stock",
+    "read_config",
+    "weight_bytes",
+]
 
 _DTYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
-    "int8": torch.float16,  # of what bitsandbytes leaves unquantised
+    "int8": torch.float32,
 }
+"""What the layers compute in."""
 
 _LAST_NORM = {
     "gpt2": "ln_f",
@@ -59,6 +79,12 @@ _LAST_NORM = {
     "qwen3": "norm",
 }
 """Architectures whose layers this module knows, and how each calls its last norm."""
+
+_ROTARY = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary scaling whose angles depend on the position alone ..."""
+
+_GROWING = ("dynamic", "longrope")
+"""... and two whose angles depend on how long the text is so far."""
 
 _QUERY_BLOCK = 256  # queries scored at a time: bounds the [B, H, block, N] scores
 
@@ -81,24 +107,42 @@ def read_config(directory: Path) -> Any:
             f"{directory / 'config.json'} cannot be read: {_one_line(error)}; "
             "wanted a transformers configuration that needs no code of its own"
         ) from error
-    rope = getattr(config, "rope_parameters", None) or {}
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     layers = set(getattr(config, "layer_types", None) or ["full_attention"])
     if config.model_type not in _LAST_NORM:
         found = f"architecture {config.model_type!r}"
     elif layers != {"full_attention"} or getattr(config, "sliding_window", None):
         found = "sliding-window or mixed attention"
-    elif rope.get("rope_type", "default") != "default":
-        found = f"rotary scaling {rope['rope_type']!r}"
+    elif rope not in _ROTARY:
+        found = f"rotary scaling {rope!r}" + ", which changes as a text grows," * (rope in _GROWING)
     elif getattr(config, "add_cross_attention", False):
         found = "cross-attention"
     elif getattr(config, "quantization_config", None):
         found = "weights that are quantised already"
     else:
+        _check_rotary(directory, config)
         return config
     raise ModelError(
         f"{directory.name}: {found} is not supported, since a cached pass must give what a "
-        f"parallel one does; wanted one of {', '.join(_LAST_NORM)} with plain attention"
+        f"parallel one does; wanted one of {', '.join(_LAST_NORM)} with plain attention, and "
+        f"rotary angles that are {', '.join(_ROTARY)}"
     )
+
+
+def _check_rotary(directory: Path, config: Any) -> None:
+    """Refuses a configuration whose rotary angles cannot be computed."""
+    if not hasattr(config, "rope_parameters"):
+        return
+    try:
+        frequencies, scale = _rotation(config)
+        good = bool(torch.isfinite(frequencies).all()) and math.isfinite(scale)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        good = False
+    if not good:
+        raise ModelError(
+            f"{directory / 'config.json'}: no rotary angles can be made of "
+            f"{config.rope_parameters}; export the model again"
+        )
 
 
 def converted_tokenizer(directory: Path) -> str:
@@ -150,7 +194,7 @@ class StockModel:
 
     def __init__(
         self,
-        directory: Path,
+        model: Any,
         *,
         columns: npt.NDArray[np.int64],
         dtype: str,
@@ -158,88 +202,61 @@ class StockModel:
         attention: str,
         head: str,
     ) -> None:
-        """Loads the weights.
+        """Takes a transformers model apart; `load_stock` loads one.
 
         Args:
-            directory: holds the configuration and safetensors weights.
+            model: as it was loaded; its parts are replaced and moved.
             columns: int64[V], the model's ids whose logits are wanted.
-            dtype: one of `_DTYPES`.
+            dtype: one of `_DTYPES`, as ``model`` was loaded.
             device: ``cpu`` or ``cuda``, possibly with a number.
-            attention: ``eager`` or ``sdpa``.
+            attention: ``eager`` or ``sdpa``, as ``model`` was loaded.
             head: ``float64`` or ``float32``.
-
-        Raises:
-            ModelError: if the model is not supported, weights are missing or of other shapes, or
-                the device or a library for it is missing.
         """
-        config = read_config(directory)
-        weight_files(directory)  # refuses other formats before transformers looks for them
+        config = model.config
         self.device = torch.device(device)
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise ModelError("torch finds no CUDA device here; take device 'cpu'")
         self.dtype, self.attention, self.head_dtype = dtype, attention, head
-        model = self._load(directory)
-        self._body: Any = model.base_model
-        self._embedding: Any = model.get_input_embeddings()
         self.hidden_size = int(config.hidden_size)
         self.n_layers = int(config.num_hidden_layers)
-
-        _replace_norms(self._body)
-        if hasattr(self._body, "rotary_emb"):
-            self._body.rotary_emb = _Rotary(config).to(self.device)
+        self._body: Any = model.base_model
         wide = _DTYPES[head]
-        last_norm = _LAST_NORM[config.model_type]
-        # a copy, since `to` widens in place what the body may share
-        self._norm = copy.deepcopy(getattr(self._body, last_norm)).to(wide)
-        setattr(self._body, last_norm, nn.Identity())
-        wanted = torch.from_numpy(columns).to(self.device)
-        self._head = model.get_output_embeddings().weight.detach()[wanted].to(wide)
 
-    def _load(self, directory: Path) -> Any:
-        """Loads with transformers, all weights accounted for."""
-        options: dict[str, Any] = {"dtype": _DTYPES[self.dtype]}
-        if self.dtype == "int8":
-            options |= _int8_options(self.device)
-        try:
-            with _quiet():
-                model, found = AutoModelForCausalLM.from_pretrained(
-                    directory,
-                    attn_implementation=_ATTENTION[self.attention],
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    local_files_only=True,
-                    output_loading_info=True,
-                    **options,
-                )
-        except Exception as error:  # safetensors, torch and transformers each have their own
-            raise ModelError(
-                f"{directory} cannot be loaded: {_one_line(error)}; download or export it again"
-            ) from error
-        # transformers fills in what is missing at random, which would never decode again
-        gaps = sorted(found["missing_keys"]) + sorted(str(k) for k in found["mismatched_keys"])
-        if gaps:
-            raise ModelError(
-                f"{directory} lacks weights its config.json asks for, among them {gaps[0]}; "
-                "download or export it again"
-            )
-        if self.dtype != "int8":
-            model = model.to(self.device)
-        return model.eval().requires_grad_(False)
+        last_norm = _LAST_NORM[config.model_type]
+        _replace_norms(self._body)
+        # a copy, since `to` widens in place what the body may share
+        self._norm = copy.deepcopy(getattr(self._body, last_norm)).to(self.device, wide)
+        setattr(self._body, last_norm, nn.Identity())
+        if hasattr(self._body, "rotary_emb"):
+            self._body.rotary_emb = _Rotary(config)
+
+        wanted = torch.from_numpy(columns).to(model.device)
+        rows, table = (
+            layer.weight.detach()
+            for layer in (model.get_output_embeddings(), model.get_input_embeddings())
+        )
+        self._head: nn.Module
+        if dtype == "int8":
+            self._head = Int8Linear(*(part[wanted] for part in quantised(rows)))
+            model.set_input_embeddings(Int8Embedding(*quantised(table)))
+        else:
+            self._head = _Head(rows[wanted].to(wide))
+        self._head.to(self.device)
+        self._body.to(self.device)
+        self._embedding: Any = model.get_input_embeddings()
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the weights take, in bytes; a table used twice is held twice."""
+        parts = (self._body, self._norm, self._head)
+        return sum(t.nbytes for part in parts for t in (*part.parameters(), *part.buffers()))
 
     def embed(self, ids: npt.NDArray[np.int64]) -> Tensor:
         """Looks the model's own ids up: int64[...] -> [..., hidden_size] in the model's dtype."""
-        with _steady():
-            embedded: Tensor = self._embedding(torch.from_numpy(ids).to(self.device))
+        embedded: Tensor = self._embedding(torch.from_numpy(ids).to(self.device))
         return embedded
 
     def vectors(self, rows: npt.NDArray[np.float64]) -> Tensor:
         """Brings vectors to the device in the layers' dtype: float64[P, hidden_size]."""
-        return torch.from_numpy(np.ascontiguousarray(rows)).to(self.device, self._embedding_dtype)
-
-    @property
-    def _embedding_dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self._embedding.weight.dtype
-        return dtype
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(self.device, _DTYPES[self.dtype])
 
     def hidden(self, x: Tensor, cache: KeyValues | None = None) -> Tensor:
         """Runs the layers.
@@ -254,7 +271,7 @@ class StockModel:
         """
         first = 0 if cache is None else cache.length
         positions = torch.arange(first, first + x.shape[1], device=self.device)[None]
-        with _steady():
+        with _steady(gradients=x.requires_grad):
             result = self._body(
                 inputs_embeds=x,
                 position_ids=positions,
@@ -264,12 +281,11 @@ class StockModel:
         hidden: Tensor = result.last_hidden_state
         return hidden
 
-    def logits(self, hidden: Tensor) -> npt.NDArray[np.float64]:
-        """Turns hidden states [N, hidden_size] into logits, float64[N, V] of the columns."""
-        with _steady():
-            logits = F.linear(self._norm(hidden.to(self._head.dtype)), self._head)
-        wide: npt.NDArray[np.float64] = logits.cpu().numpy().astype(np.float64)
-        return wide
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Turns hidden states [N, hidden_size] into logits [N, V] of the columns."""
+        with _steady(gradients=hidden.requires_grad):
+            logits: Tensor = self._head(self._norm(hidden.to(_DTYPES[self.head_dtype])))
+        return logits
 
     def environment(self) -> str:
         """Names in one line all that the last digits depend on."""
@@ -280,6 +296,90 @@ class StockModel:
             f"torch {torch.__version__}, transformers {transformers.__version__}, {place}, "
             f"{self.dtype}, head {self.head_dtype}, {self.attention}"
         )
+
+
+def load_stock(
+    directory: Path,
+    *,
+    columns: npt.NDArray[np.int64],
+    dtype: str,
+    device: str,
+    attention: str,
+    head: str,
+) -> StockModel:
+    """Loads a model, all weights accounted for.
+
+    Args:
+        directory: holds the configuration and safetensors weights.
+        columns: int64[V], the model's ids whose logits are wanted.
+        dtype: one of `_DTYPES`; ``int8`` is quantised from the checkpoint, tensor by tensor.
+        device: ``cpu`` or ``cuda``, possibly with a number.
+        attention: ``eager`` or ``sdpa``.
+        head: ``float64`` or ``float32``.
+
+    Raises:
+        ModelError: if the model is not supported, weights are missing or of other shapes, or the
+            device is missing.
+    """
+    read_config(directory)
+    weight_files(directory)  # refuses other formats before transformers looks for them
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise ModelError("torch finds no CUDA device here; take device 'cpu'")
+    quantisation = {"quantization_config": Quantisation()} if dtype == "int8" else {}
+    try:
+        with _quiet():
+            model, found = AutoModelForCausalLM.from_pretrained(
+                directory,
+                dtype=_DTYPES[dtype],
+                attn_implementation=_ATTENTION[attention],
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                **quantisation,
+            )
+    except Exception as error:  # safetensors, torch and transformers each have their own
+        raise ModelError(
+            f"{directory} cannot be loaded: {_one_line(error)}; download or export it again"
+        ) from error
+    # transformers fills in what is missing at random, which would never decode again
+    gaps = sorted(found["missing_keys"]) + sorted(str(k) for k in found["mismatched_keys"])
+    if gaps:
+        raise ModelError(
+            f"{directory} lacks weights its config.json asks for, among them {gaps[0]}; "
+            "download or export it again"
+        )
+    model = model.eval().requires_grad_(False)
+    return StockModel(
+        model, columns=columns, dtype=dtype, device=device, attention=attention, head=head
+    )
+
+
+def weight_bytes(fields: Mapping[str, Any], dtype: str) -> tuple[int, int]:
+    """Measures a model without its weights.
+
+    Args:
+        fields: its configuration, ``model_type`` among them.
+        dtype: one of `_DTYPES`.
+
+    Returns:
+        Its parameters, and the bytes of memory that a `StockModel` with all columns holds.
+    """
+    config = AutoConfig.for_model(**fields)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=_DTYPES[dtype])
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    if dtype == "int8":
+        hollow_out(model.base_model)
+    stock = StockModel(
+        model.requires_grad_(False),
+        columns=np.arange(config.vocab_size),
+        dtype=dtype,
+        device="meta",
+        attention="eager",
+        head="float64" if dtype == "float64" else "float32",
+    )
+    return n_parameters, stock.n_bytes
 
 
 class KeyValues:
@@ -323,12 +423,12 @@ class KeyValues:
 
 
 @contextmanager
-def _steady() -> Iterator[None]:
-    """No gradients, and no TF32: float32 products keep all their digits. Restores both."""
+def _steady(*, gradients: bool) -> Iterator[None]:
+    """No TF32: float32 products keep all their digits. No gradients if none are asked for."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.inference_mode():
+        with nullcontext() if gradients else torch.inference_mode():
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
@@ -362,22 +462,81 @@ class _RmsNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
+class _Head(nn.Module):
+    """The rows of a head that are asked for, [V, hidden_size]."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)
+
+
 class _Rotary(nn.Module):
     """Cosines and sines of the rotary angles [Su21], from float64 angles, rounded once."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
-        heads = config.num_attention_heads
-        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
-        width = int(head_dim * config.rope_parameters.get("partial_rotary_factor", 1.0))
-        exponents = -torch.arange(0, width, 2, dtype=torch.float64) / width
-        theta = torch.tensor(float(config.rope_parameters["rope_theta"]), dtype=torch.float64)
-        self._frequencies = nn.Buffer(theta**exponents, persistent=False)
+        frequencies, self._scale = _rotation(config)
+        self._frequencies = nn.Buffer(frequencies, persistent=False)
 
     def forward(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
         angles = position_ids[..., None].double() * self._frequencies
         angles = torch.cat((angles, angles), -1)
-        return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        cos, sin = angles.cos() * self._scale, angles.sin() * self._scale
+        return cos.to(x.dtype), sin.to(x.dtype)
+
+
+def _rotation(config: Any) -> tuple[Tensor, float]:
+    """Computes how far each pair of a head's coordinates turns from one position to the next.
+
+    A scaled model was trained on short texts and stretched to longer ones: slow turns are divided
+    by ``factor``, fast ones, which tell neighbours apart, are kept, and those between are mixed.
+
+    Returns:
+        Angles float64[d / 2], and what cosines and sines are multiplied with.
+    """
+    rope = config.rope_parameters
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    width = int(head_dim * rope.get("partial_rotary_factor", 1.0))
+    exponents = -torch.arange(0, width, 2, dtype=torch.float64) / width
+    theta = float(rope["rope_theta"])
+    frequencies = torch.tensor(theta, dtype=torch.float64) ** exponents
+    kind = rope.get("rope_type", "default")
+    if kind == "default":
+        return frequencies, 1.0
+    slowed = frequencies / float(rope["factor"])
+    if kind == "linear":  # [Chen23]
+        return slowed, 1.0
+    length = float(rope["original_max_position_embeddings"])
+    if kind == "llama3":  # [Llama3]: by how often a pair turns in the length trained on
+        turns = frequencies * length / (2 * math.pi)
+        low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+        kept, scale = ((turns - low) / (high - low)).clamp(0, 1), 1.0
+    else:  # [Peng23]: the same, but linear in the pair's number; and scores are sharpened
+
+        def pair(turns: float) -> float:
+            return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+        first, last = pair(rope.get("beta_fast") or 32), pair(rope.get("beta_slow") or 1)
+        if rope.get("truncate", True):
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, width - 1)
+        pairs = torch.arange(len(frequencies), dtype=torch.float64)
+        kept = 1 - ((pairs - first) / (last - first or 0.001)).clamp(0, 1)
+        scale = _sharpening(rope)
+    return frequencies * kept + slowed * (1 - kept), scale
+
+
+def _sharpening(rope: Mapping[str, Any]) -> float:
+    """What YaRN multiplies cosines and sines with; the scores get its square."""
+    if rope.get("attention_factor") is not None:
+        return float(rope["attention_factor"])
+    growth = 0.1 * math.log(max(rope["factor"], 1.0))
+    if rope.get("mscale") and rope.get("mscale_all_dim"):
+        return float((growth * rope["mscale"] + 1) / (growth * rope["mscale_all_dim"] + 1))
+    return growth + 1
 
 
 def _replace_norms(body: nn.Module) -> None:
@@ -459,22 +618,6 @@ def _sdpa(
 _ATTENTION = {"eager": "llmcomp_eager", "sdpa": "llmcomp_sdpa"}
 AttentionInterface.register(_ATTENTION["eager"], _eager)
 AttentionInterface.register(_ATTENTION["sdpa"], _sdpa)
-
-
-def _int8_options(device: torch.device) -> dict[str, Any]:
-    """Loading options of bitsandbytes' 8-bit products.
-
-    Raises:
-        ModelError: without CUDA, or without that library.
-    """
-    if device.type != "cuda":
-        raise ModelError("int8 needs a CUDA device; take float32 on the CPU")
-    if find_spec("bitsandbytes") is None:
-        raise ModelError(
-            "int8 needs bitsandbytes, which is not installed; `pip install bitsandbytes accelerate`"
-        )
-    quantised = transformers.BitsAndBytesConfig(load_in_8bit=True)
-    return {"quantization_config": quantised, "device_map": {"": device}}
 
 
 def _one_line(error: Exception) -> str:

@@ -4,6 +4,9 @@ In: a model and rows of tokens. Out: after every batch how far it is, and the be
 that whoever stops early keeps it. The only module of ``steering`` that needs torch; nothing imports
 it before a prompt is to be trained.
 
+Shipped and exported models are trained through as the stock models they also are, in the precision
+asked for; Hub models through themselves, in the dtype and on the device they were loaded for.
+
 The same seed gives the same prompt on one machine with one number of threads.
 
 References:
@@ -28,6 +31,7 @@ from llmcomp.errors import ModelError
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.models.fixed import MIN_ROOM
 from llmcomp.models.forward import Forward
+from llmcomp.models.hub import HubModel
 from llmcomp.schedule import cut_bytes
 from llmcomp.steering.settings import Training
 from llmcomp.steering.soft_prompt import (
@@ -135,7 +139,7 @@ def fitting(
     """Trains a soft prompt.
 
     Args:
-        model: a model with a directory that transformers can load.
+        model: a Hub model, or one with a directory that transformers can load.
         rows: what to train on, and what to watch.
         training: length, epochs and so on.
 
@@ -213,8 +217,8 @@ class _Fit:
         self._model = model
         self._rows = rows
         self._training = training
-        self._device = _device()
-        self._forward = Forward(_frozen(model), dtype=_dtype(training.precision, self._device))
+        self._through = _through(model, training.precision)
+        self._device = self._through.device
         self.watches = bool(rows.held_out)
         self.scale = snapped_scale(training.scale or embedding_scale(model))
         noise = np.random.Generator(np.random.Philox(key=[training.seed, 0])).standard_normal((
@@ -238,7 +242,7 @@ class _Fit:
     def train(self, batch: Sequence[Tokens]) -> float:
         """Makes one step and returns the batch's loss before it, in nats."""
         inputs, labels, count = self._tensors(batch)
-        loss = self._forward.loss(inputs, labels, self.scale * self.vectors)
+        loss = self._through.loss(inputs, labels, self.scale * self.vectors)
         self._adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self._adam.step()
@@ -251,7 +255,7 @@ class _Fit:
         nats = 0.0
         for at in range(0, len(rows), _EVALUATED_ROWS):
             inputs, labels, count = self._tensors(rows[at : at + _EVALUATED_ROWS])
-            nats += self._forward.loss(inputs, labels, prompt).item() * count
+            nats += self._through.loss(inputs, labels, prompt).item() * count
         held_out = rows is self._rows.held_out
         n_bytes = self._rows.held_out_bytes if held_out else self._rows.train_bytes
         return self.bits_per_byte(nats, n_bytes)
@@ -291,19 +295,26 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _frozen(model: LanguageModel) -> Any:
-    """Loads a model's weights where gradients can pass through them.
+def _through(model: LanguageModel, precision: str) -> Forward | HubModel:
+    """Finds what gives a prompt its gradient.
 
     Raises:
-        ModelError: if the model is not an exported directory.
+        ModelError: if there is nothing, or not in that precision.
     """
+    if isinstance(model, HubModel):
+        if precision not in {"auto", model.dtype}:
+            raise ModelError(
+                f"a prompt for {model.name}, loaded in {model.dtype}, is trained in that, not in "
+                f"{precision}; leave the precision out, or load the model in it"
+            )
+        return model
     directory = getattr(model, "directory", None)
-    if directory is None or "fixed" not in model.profiles:  # a Hub model has other token ids
+    if directory is None:
         raise ModelError(
-            f"no prompt can be trained through {model.name}, only through the shipped models and "
-            "exported ones; a string or noise can steer it"
+            f"no prompt can be trained through {model.name}, only through shipped, exported and "
+            "Hub models; a string or noise can steer it"
         )
-    return _load(directory)
+    return Forward(_load(directory), dtype=_dtype(precision, _device()))
 
 
 @lru_cache(maxsize=2)

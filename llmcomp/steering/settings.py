@@ -30,7 +30,7 @@ class Training:
         held_out: part of the rows that is only watched.
         scale: of the noise; the model's own embeddings' by default.
         precision: of the matrix products: bfloat16, float32, or bfloat16 where the processor
-            multiplies it ("auto").
+            multiplies it ("auto"); a Hub model's own dtype.
     """
 
     n_virtual_tokens: int = 16

@@ -43,6 +43,7 @@ SUFFIX = ".steer"
 FORMAT = "steer/1"
 MAX_SCALE = 2.0**14
 _SHOWN_CHARACTERS = 60
+_EMBEDDED_TOKENS = 1 << 14  # looked up at a time: some vocabularies take a gigabyte
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -169,8 +170,11 @@ def snapped_scale(scale: float) -> float:
 
 def embedding_scale(model: LanguageModel) -> float:
     """Root mean square of a model's embeddings, on the weights' grid: noise as large as words."""
-    table = model.embed(np.arange(len(model.tokenizer.token_bytes)))
-    return snapped_scale(math.sqrt(np.square(table).mean()))
+    n_tokens, squares = len(model.tokenizer.token_bytes), 0.0
+    for start in range(0, n_tokens, _EMBEDDED_TOKENS):
+        part = model.embed(np.arange(start, min(start + _EMBEDDED_TOKENS, n_tokens)))
+        squares += float(np.square(part).sum())
+    return snapped_scale(math.sqrt(squares / (n_tokens * model.hidden_size)))
 
 
 def text_digest(data: bytes) -> str:
