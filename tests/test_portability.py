@@ -14,8 +14,8 @@ import pytest
 import torch
 from conftest import ROOT
 from fakes import FakeModel
-from hub_checkpoints import CONFIGS, MISSING
-from hub_tokenizers import TEXT
+from hub_checkpoints import CONFIGS
+from hub_tokenizers import MISSING, TEXT
 
 import llmcomp
 from llmcomp.cli import main
