@@ -55,8 +55,8 @@ def test_every_kind_comes_back_and_is_billed(kind: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(handlers, "codec", _only_the_model())
     result = compressed(Wish(kind, n_virtual_tokens=2, epochs=1))
     assert codec.decompress(result.blob) == TEXT.encode()
-    assert sum(bits for _, bits in result.rows) == pytest.approx(8 * len(result.blob))
-    steered = any("steering" in label for label, _ in result.rows)
+    assert sum(bits for _, bits in result.bill.rows()) == pytest.approx(8 * len(result.blob))
+    steered = any("steering" in label for label, _ in result.bill.rows())
     assert steered is (kind in {"text", "random", "trained"})
     assert bool(result.choice) is (kind == "auto")
     assert result.choice in views.finished(result)["text"]
