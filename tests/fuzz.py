@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 TARGETS = {name: f"fuzz_{name.replace('-', '_')}" for name in ("container", "tokens", "round-trip")}
 LIMIT_SECONDS, LIMIT_MIB = 30, 1000
-LEAKED_MIB = 10  # a second, at most: Atheris 3.0.0 never lets go of some objects it saw compared
+LEAKED_MIB = 20  # a second; 8 were seen: Atheris 3.0.0 keeps some objects that it saw compared
 
 
 def fuzz(name: str, seconds: int, seed: int, out: Path) -> None:
