@@ -42,7 +42,7 @@ bench: .stamps/runtime ## rates and relative speeds on the documented corpus
 	$(PYTHON) -m llmcomp bench
 	$(PYTHON) -m llmcomp bench --speed
 
-figures: .stamps/runtime ## measure every figure of the README again and write it there
+figures: .stamps/runtime ## measure every figure of README and docs again and write it there (hours)
 	$(PYTHON) -m llmcomp.evaluate.figures
 
 train-background: .stamps/runtime ## start or resume training the embedded model at lowest priority

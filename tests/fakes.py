@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class FakeModel:
         self, *, noise: float = 0.0, jitter: float = 0.0, jitter_seed: int = 0, seed: int = 0
     ) -> None:
         rng = np.random.default_rng(seed)
-        self.name, self.number = "fake", 0
+        self.name, self.number, self.directory = "fake", 0, Path("nowhere")
         self.fingerprint = bytes([seed]) * 32
         self.context_length = 64
         self.start_token = 0

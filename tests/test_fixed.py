@@ -91,6 +91,17 @@ def test_plain_numpy_agrees_on_a_llama(tmp_path, recipe):
         assert np.array_equal(session.step(rows[:, t]), np.stack([row[t] for row in got]))
 
 
+def test_weights_of_another_dtype_are_refused(tmp_path):
+    """On the grid, and yet not exact in float16: packed weights would be others."""
+    directory = random_llama(tmp_path)
+    weights = load_file(directory / "model.safetensors")
+    wide = weights["lm_head.weight"].astype(np.float64)
+    wide[0, 0] = 2.0**11 + 2.0**-14
+    save_file(weights | {"lm_head.weight": wide}, directory / "model.safetensors")
+    with pytest.raises(ModelError, match=r"lm_head.weight is float64, wanted float16"):
+        FixedRunner.load(directory)
+
+
 def test_recipes_are_not_mixed_up(tmp_path):
     directory = random_llama(tmp_path)
     config = json.loads((directory / "config.json").read_text())

@@ -472,10 +472,14 @@ def test_large_entries_of_matrices_are_clamped_and_gains_are_not(home: Path) -> 
     with torch.no_grad():
         matrix[0, :2] = torch.tensor([3.0, -5.0])
         gain[0] = 3.0
-    snap_model(model)
+    assert snap_model(model) == 2
     assert matrix[0, :2].tolist() == [MATRIX_LIMIT, -MATRIX_LIMIT]
     assert gain[0] == 3.0
     assert pack(matrix.detach().double().numpy())[0].dtype == np.int16
+    with torch.no_grad():
+        matrix[1, 1] = math.inf
+    with pytest.raises(ValueError, match="finite"):
+        snap_model(model)
 
 
 def test_lost_cache_starts_from_the_newest_release(

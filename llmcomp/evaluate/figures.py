@@ -72,12 +72,14 @@ def _model() -> str:
 def main(names: Sequence[str]) -> None:
     """Rewrites the documents in place: the named figures, or all of them."""
     known = measurements()
-    # measured before any document is opened: it takes long, and somebody may be writing
-    measured = {name: known[name]() for name in names or known}
-    for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        path.write_text(rewrite(text, measured), encoding="utf-8")
-    sys.stderr.write(f"wrote {', '.join(measured)}\n")
+    for name in names or known:
+        # measured before a document is opened: it takes long, and somebody may be writing; and
+        # written at once: the next may fail after hours
+        measured = {name: known[name]()}
+        for path in DOCUMENTS:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(rewrite(text, measured), encoding="utf-8")
+        sys.stderr.write(f"wrote {name}\n")
 
 
 if __name__ == "__main__":

@@ -216,6 +216,11 @@ class FixedRunner:
         if weights is None or weights.shape != shape:
             found = "nothing" if weights is None else f"shape {list(weights.shape)}"
             raise ModelError(f"weight {name}: found {found}, wanted shape {list(shape)}")
+        if weights.dtype != np.float16:
+            raise ModelError(
+                f"weight {name} is {weights.dtype}, wanted float16; "
+                "export the model with `python -m llmcomp.train release`"
+            )
         wide: Float64Array = weights.astype(np.float64)
         units = wide * 2.0**WEIGHT_GRID
         if not np.array_equal(units, np.rint(units)):

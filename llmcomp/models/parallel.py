@@ -10,34 +10,26 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+LANES_TOGETHER = 4
+"""Kernels take so many lanes at once; fewer would not be worth a thread of their own."""
+
 _pool: ThreadPoolExecutor | None = None
 
 
-def n_cores() -> int:
-    """Counts the cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def each_part(count: int, job: Callable[[slice], None]) -> None:
-    """Runs a job on consecutive parts of ``count`` items at once, one part a core.
+    """Runs a job on consecutive parts of ``count`` items at once, at most one part a core.
 
-    Parts are nearly equal, and every one but the last a multiple of four where there are enough:
-    kernels take four lanes together. Errors of any part are raised.
+    Parts are as equal as multiples of `LANES_TOGETHER` can be. Errors of any part are raised.
     """
     global _pool
-    size = -(-count // min(count, _CORES))
-    if size > 4:
-        size = -(-size // 4) * 4
-    parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-    if len(parts) == 1:
-        job(parts[0])
-        return
-    if _pool is None:
+    groups = -(-count // LANES_TOGETHER)
+    size = -(-groups // _CORES) * LANES_TOGETHER
+    parts = [slice(start, min(start + size, count)) for start in range(0, count, size or 1)]
+    if len(parts) > 1 and _pool is None:
         _pool = ThreadPoolExecutor(_CORES - 1, thread_name_prefix="llmcomp")
-    others = [_pool.submit(job, part) for part in parts[1:]]
-    job(parts[0])
+    others = [_pool.submit(job, part) for part in parts[1:] if _pool is not None]
+    for part in parts[:1]:
+        job(part)
     for other in others:
         other.result()
 
@@ -48,6 +40,19 @@ def _forget_threads() -> None:
     _pool = None
 
 
-_CORES = n_cores()
+def _n_cores() -> int:
+    """Counts the cores this process may use: ``$LLMCOMP_THREADS``, or those it may be put on.
+
+    A container may be granted less time than its cores have; then the variable says how many.
+    """
+    wanted = os.environ.get("LLMCOMP_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_CORES = _n_cores()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)

@@ -32,6 +32,7 @@ from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.models.fixed import MIN_ROOM
 from llmcomp.models.forward import Forward
 from llmcomp.models.hub import HubModel
+from llmcomp.models.snapped import SnappedModel
 from llmcomp.schedule import cut_bytes
 from llmcomp.steering.settings import Training
 from llmcomp.steering.soft_prompt import (
@@ -139,7 +140,7 @@ def fitting(
     """Trains a soft prompt.
 
     Args:
-        model: a Hub model, or one with a directory that transformers can load.
+        model: a shipped, exported or Hub model.
         rows: what to train on, and what to watch.
         training: length, epochs and so on.
 
@@ -308,13 +309,12 @@ def _through(model: LanguageModel, precision: str) -> Forward | HubModel:
                 f"{precision}; leave the precision out, or load the model in it"
             )
         return model
-    directory = getattr(model, "directory", None)
-    if directory is None:
+    if not isinstance(model, SnappedModel):
         raise ModelError(
             f"no prompt can be trained through {model.name}, only through shipped, exported and "
             "Hub models; a string or noise can steer it"
         )
-    return Forward(_load(directory), dtype=_dtype(precision, _device()))
+    return Forward(_load(model.directory), dtype=_dtype(precision, _device()))
 
 
 @lru_cache(maxsize=2)

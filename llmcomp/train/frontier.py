@@ -1,6 +1,6 @@
 """The frontier: held-out bits per byte against size and decoding time, at equal compute.
 
-In: ``recipes/frontier.toml``, a base recipe and arms that change it. Out: one row of facts an arm,
+In: ``frontier.toml``, a base recipe and arms that change it. Out: one row of facts an arm,
 kept in the cache as it is measured, so that a stopped run goes on with the next arm.
 
 Arms get the same number of floating-point operations rather than the same minutes: a machine with
@@ -23,11 +23,11 @@ import torch
 
 from llmcomp.models.fixed import FixedRunner, Shape
 from llmcomp.models.forward import Forward
-from llmcomp.models.grid import snap_weights
+from llmcomp.models.grid import HEAD_GRIDS, snap_weights
 from llmcomp.train.data import Say, cache_dir, data_dir
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.loop import ASSETS, Trainer, build_model, find_tokenizer
-from llmcomp.train.recipe import RECIPES, Recipe, Stage, TrainError, load_recipe
+from llmcomp.train.recipe import Recipe, Stage, TrainError, load_recipe
 from llmcomp.train.run import RunFolder
 
 __all__ = ["Arm", "Frontier", "load_frontier", "measure", "table"]
@@ -69,7 +69,7 @@ class Frontier:
     arms: tuple[Arm, ...]
 
 
-def load_frontier(path: Path = RECIPES / "frontier.toml") -> Frontier:
+def load_frontier(path: Path = Path(__file__).parent / "frontier.toml") -> Frontier:
     """Reads the arms.
 
     Raises:
@@ -189,7 +189,8 @@ def _steps_ms(recipe: Recipe) -> tuple[float, float]:
     Weights are fresh ones: what they are does not matter to the time.
     """
     model = build_model(recipe)
-    shape = Shape.read({**model.config.to_dict(), "max_position_embeddings": 2 * _POSITION})
+    config = {"max_position_embeddings": 2 * _POSITION, "llmcomp_recipe": max(HEAD_GRIDS)}
+    shape = Shape.read(model.config.to_dict() | config)
     weights = {name: snap_weights(p.detach().numpy()) for name, p in model.named_parameters()}
     runner = FixedRunner(shape, weights)
     one, sixteen = (_least_ms(runner, n_lanes) for n_lanes in (1, 16))

@@ -93,7 +93,7 @@ def make_release(
     forward = Forward(trainer.model, dtype=torch.float32)
     say("measuring held-out bits per byte, float weights, then snapped ones")
     float_bits = evaluate_model(forward, trainer.tokenizer, n_bytes)
-    snap_model(trainer.model)
+    n_clamped = snap_model(trainer.model)
     snapped_bits = evaluate_model(forward, trainer.tokenizer, n_bytes)
     facts = {
         "name": out.name,
@@ -104,6 +104,7 @@ def make_release(
         "wall_hours": round(trainer.progress.wall_s / 3600, 3),
         "held_out_first_bytes": n_bytes,
         "held_out_bits_per_byte": {"float32": float_bits, "snapped": snapped_bits},
+        "clamped_weights": n_clamped,
         "overlap_percent": overlap(recipe),
         **_recipe_facts(trainer),
     }
@@ -136,15 +137,24 @@ def _decay(trainer: Trainer, steps: int | None, minutes: float | None, say: Say)
 
 
 @torch.no_grad()
-def snap_model(model: Any) -> None:
+def snap_model(model: Any) -> int:
     """Puts every parameter, the norms' too, on the weight grid of profile ``fixed``, in place.
 
-    The few entries of matrices beyond 2 are clamped, so that all fit 16-bit integers.
+    Returns:
+        How many entries of matrices were beyond 2 and had to be clamped, so that all fit 16-bit
+        integers.
+
+    Raises:
+        ValueError: if a weight is not finite.
     """
+    n_clamped = 0
     for parameter in model.parameters():
-        limit = MATRIX_LIMIT if parameter.ndim == 2 else math.inf
-        snapped = torch.from_numpy(snap_weights(parameter.clamp(-limit, limit).cpu().numpy()))
-        parameter.copy_(snapped.to(parameter.dtype))
+        snapped = torch.from_numpy(snap_weights(parameter.cpu().numpy())).to(parameter.dtype)
+        if parameter.ndim == 2:
+            n_clamped += int((snapped.abs() > MATRIX_LIMIT).sum())
+            snapped = snapped.clamp(-MATRIX_LIMIT, MATRIX_LIMIT)
+        parameter.copy_(snapped)
+    return n_clamped
 
 
 def _recipe_facts(trainer: Trainer) -> dict[str, Any]:
