@@ -71,6 +71,13 @@ def test_whole_text_round_trips_at_every_preset(real_text, preset):
     assert llmcomp.decompress(result.blob) == real_text
 
 
+@pytest.mark.embedded
+def test_a_megabyte_round_trips_on_the_embedded_model(megabyte):
+    result = run(codec.compressing(megabyte, methods=("lm",), verify=False))
+    assert not result.bill.notes
+    assert llmcomp.decompress(result.blob) == megabyte
+
+
 def peak_memory(megabytes: int) -> int:
     """Of a process that streams so much through the tiny model and back, in KiB."""
     command = [sys.executable, str(ROOT / "tests/memory_of_streams.py"), str(megabytes)]
@@ -88,9 +95,10 @@ def megabyte() -> bytes:
     return (sources * (1_000_000 // len(sources) + 1))[:1_000_000]
 
 
+@pytest.mark.parametrize("profile", ["fixed", "tolerant", "replay"])
 @pytest.mark.parametrize("preset", ["fast", "balanced", "small"])
 @pytest.mark.parametrize("kind", ["text", "mixed"])
-def test_long_files_round_trip_at_every_preset(tiny, megabyte, preset, kind):
+def test_long_files_round_trip_in_every_profile(tiny, megabyte, profile, preset, kind):
     """A megabyte of text through the model; three megabytes of text, noise and machine code."""
     data, methods = megabyte, ("lm",)
     if kind == "mixed":
@@ -98,7 +106,7 @@ def test_long_files_round_trip_at_every_preset(tiny, megabyte, preset, kind):
         data = megabyte + random.Random(1).randbytes(1_000_000) + code[:1_000_000]
         methods = codec.METHODS
     made, again = io.BytesIO(), io.BytesIO()
-    how = BlobCompressor(model=tiny, preset=preset, methods=methods, verify=False)
+    how = BlobCompressor(model=tiny, profile=profile, preset=preset, methods=methods, verify=False)
     run(compressing_stream(io.BytesIO(data), made, how))
     made.seek(0)
     run(decompressing_stream(made, again, BlobDecompressor(model=tiny)))
