@@ -23,6 +23,7 @@ from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
 from llmcomp.exact import exp
+from llmcomp.parallel import each_part
 from llmcomp.tracing import CANDIDATES
 
 IntArray = npt.NDArray[np.int64]
@@ -193,19 +194,24 @@ def decode(
         int64[L], token ids.
     """
     tokens = np.zeros(len(alive), np.int64)
-    _decode(
-        np.ascontiguousarray(logits),
-        tree.order,
-        tree.cut,
-        tree.left,
-        tree.right,
-        lanes.state,
-        lanes.data,
-        lanes.start,
-        lanes.stop,
-        alive,
-        tokens,
-    )
+    logits = np.ascontiguousarray(logits)
+
+    def some(part: slice) -> None:
+        _decode(
+            logits[part],
+            tree.order,
+            tree.cut,
+            tree.left,
+            tree.right,
+            lanes.state[part],
+            lanes.data,
+            lanes.start[part],
+            lanes.stop[part],
+            alive[part],
+            tokens[part],
+        )
+
+    each_part(len(alive), some)
     return tokens
 
 

@@ -15,6 +15,7 @@ LAYERS = [
     "steps",
     "pace",
     "exact",
+    "parallel",
     "tracing",
     "coding",
     "decisions",

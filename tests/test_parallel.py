@@ -9,8 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from llmcomp.models import parallel
-from llmcomp.models.parallel import LANES_TOGETHER, each_part
+from llmcomp import parallel
+from llmcomp.parallel import LANES_TOGETHER, each_part
 
 
 @pytest.fixture(params=[1, 2, 3, 5, 16])

@@ -46,8 +46,8 @@ from llmcomp.models.kernels import (
     pack,
     square_bits,
 )
-from llmcomp.models.parallel import each_part
 from llmcomp.models.rotary import ROTARY_GRID, rotary_tables
+from llmcomp.parallel import each_part
 
 PROMPT_LIMIT = 2.0**15  # entries of a steering prompt
 MIN_ROOM = 16  # positions a steering prompt must leave for text
