@@ -68,8 +68,8 @@ def test_what_a_file_system_does_is_told_apart(tmp_path, monkeypatch):
         (("a/b/c", "A/B/C"), MAC, "clash"),
         (("A", "a/b"), MAC, "'A' and 'a/b' clash"),
         (("Straße", "STRASSE"), MAC, "clash"),
-        (("\u00e9", "e\u0301"), MAC, "clash"),
-        (("\u00c9", "e\u0301"), MAC, "clash"),
+        (("\u00e9", "e\u0301"), MAC, "which composes letters in its own way; extract"),
+        (("\u00c9", "e\u0301"), MAC, "ignores case and composes letters in its own way; extract"),
         (("\u00e9", "e\u0301"), Habits(ignores_forms=True), "composes letters in its own way"),
         (("con",), WINDOWS, "'con' is no name to this file system: it belongs to a device; extr"),
         (("a/NUL.tar.gz",), WINDOWS, "belongs to a device"),
@@ -108,11 +108,22 @@ def test_names_that_would_not_survive_are_refused_before_anything_is_written(
         (("console.txt", "nul/.x", ".con", "com10", "a.b.c", "lptx")[::2], WINDOWS),
         (("CON", "con", "a:b", "end.", "\u00e9", "e\u0301"), Habits()),
         (("README", "readme"), Habits(ignores_forms=True)),
+        (("\u00e9", "e\u0301"), WINDOWS),  # which only ignores case
     ],
 )
 def test_names_that_survive_are_let_through(names, habits, tmp_path, monkeypatch):
     monkeypatch.setattr(places, "probe", lambda directory: habits)
     require_names(names, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a", "a/" + "n" * 300])
+@pytest.mark.parametrize("force", [False, True])
+def test_names_that_are_too_long_are_refused_in_a_directory_that_is_there(name, force, tmp_path):
+    (tmp_path / "a").mkdir()
+    archive = Archive(llmcomp.compress_files([(name, b"text")]))
+    with pytest.raises(LLMCompError, match="is no name to this file system: File name too long"):
+        archive.extract(tmp_path, force=force)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
 
 
 def test_the_command_line_says_so_in_one_line(tmp_path, monkeypatch, capsys):
@@ -155,6 +166,24 @@ def test_a_name_that_is_taken_is_not_written_over(files, links, monkeypatch):
     put(finished, target, force=False)
     assert target.read_bytes() == b"ours"
     assert not finished.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(18, "Invalid cross-device link"), PermissionError()])
+def test_a_file_that_cannot_be_renamed_leaves_no_empty_one(files, error, monkeypatch):
+    """Between file systems, among others."""
+    finished, target = files
+
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(OSError) as caught:
+        put(finished, target, force=False)
+    assert caught.value is error
+    assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == {
+        "finished": b"ours"
+    }
 
 
 def test_what_cannot_have_its_name_is_kept_beside(files):
