@@ -81,8 +81,9 @@ def _run(options: argparse.Namespace) -> int:
         return _failed(options, error, 1)
     except ValueError as error:
         return _failed(options, error, 2)
-    except KeyboardInterrupt:
-        return _failed(options, KeyboardInterrupt("stopped; no file was written"), 130)
+    except KeyboardInterrupt as stop:
+        said = str(stop) or "stopped; no file was written"
+        return _failed(options, KeyboardInterrupt(said), 130)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "require_names",
     "require_place",
     "settle",
+    "settle_all",
 ]
 
 _MAX_NAME_BYTES = 255  # of one part of a path, on every common file system
@@ -205,6 +207,56 @@ def settle(finished: Path, target: Path, *, force: bool) -> None:
         raise type(error)(
             f"{target} cannot be written: {error.strerror}; the result is kept as {kept}"
         ) from None
+
+
+def settle_all(
+    finished: Path, names: Sequence[str], directory: Path, *, force: bool = False
+) -> None:
+    """Moves the files that a long job has made below a directory, or keeps those left beside it.
+
+    Args:
+        finished: a directory that holds them, by the same names; it is gone afterwards, but for
+            what cannot be moved at all.
+        names: with ``/`` between parts.
+        directory: made if it is not there.
+        force: overwrite files that are there.
+
+    Raises:
+        OSError: if some are kept elsewhere; the message says where. `FileExistsError` if a place
+            was taken.
+        KeyboardInterrupt: likewise.
+    """
+    path = directory
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for name in names:  # before the first is moved
+            require_place(directory, name, force=force)
+        for name in names:
+            require_place(directory, name, force=force)
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            put(finished / name, path, force=force)
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        kept = finished
+        with contextlib.suppress(ValueError, OSError):  # they may have to stay where they are
+            mode = new_file_mode()
+            finished.chmod(mode | (mode & 0o444) >> 2)  # entered by whom the umask lets read it
+            kept = beside(directory.resolve(), lambda free: _rename(finished, free))
+        count = sum(os.path.lexists(kept / name) for name in names)
+        where = f"{count:,} file(s) are kept in {kept}"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"stopped; {where}") from None
+        if isinstance(error, ValueError):
+            raise FileExistsError(f"{error}; {where}") from None
+        raise type(error)(f"{path} cannot be written: {error.strerror}; {where}") from None
+    shutil.rmtree(finished)
+
+
+def _rename(directory: Path, free: Path) -> None:
+    """Renames a directory if nothing has the name; over an empty directory at the worst."""
+    if os.path.lexists(free):
+        raise FileExistsError
+    directory.rename(free)
 
 
 def beside(path: Path, claim: Callable[[Path], object]) -> Path:

@@ -273,19 +273,92 @@ def test_an_archive_whose_places_were_taken_meanwhile_is_kept_beside(tmp_path, f
     steps = Archive(llmcomp.compress_files(files.items())).extracting(directory, force=force)
     next(steps)
     (directory / "a").write_bytes(b"theirs")
-    with pytest.raises(FileExistsError, match=r"in the way.*; 2 file\(s\) are kept .*extracted-1$"):
+    (tmp_path / "out-1").touch()
+    with pytest.raises(FileExistsError, match=r"in the way.*; 2 file\(s\) are kept .*out-2$"):
         list(steps)
     assert (directory / "a").read_bytes() == b"theirs"
-    assert sorted(path.name for path in directory.iterdir()) == ["a", "extracted-1"]
-    for name, content in files.items():
-        assert (directory / "extracted-1" / name).read_bytes() == content
+    assert list(directory.iterdir()) == [directory / "a"]
+    kept = tmp_path / "out-2"
+    assert {name: (kept / name).read_bytes() for name in files} == files
+    assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE(directory.stat().st_mode)
+
+
+class Disk:
+    """A disk that stops taking files after the first, so long as it is asked to."""
+
+    def __init__(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error, self.puts, self.honest = error, 0, put
+        monkeypatch.setattr(places, "put", self.put)
+
+    def put(self, *paths: Path, force: bool) -> None:
+        self.puts += 1
+        if self.puts > 1:
+            raise self.error
+        self.honest(*paths, force=force)
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FULL, "b cannot be written: No space left on device; 2 file(s) are kept in "),
+        (PermissionError(13, "Permission denied"), "b cannot be written: Permission denied; 2 "),
+        (KeyboardInterrupt(), "stopped; 2 file(s) are kept in "),
+    ],
+)
+@pytest.mark.parametrize("renames", [True, False])
+def test_what_was_decoded_is_never_lost(error, message, renames, tmp_path, monkeypatch):
+    """However many files are in their places, and whether the others can be moved at all."""
+    directory = tmp_path / "out"
+    directory.mkdir()
+    files = {"a": b"text", "b": b"more", "c/d": b"most"}
+    archive = Archive(llmcomp.compress_files(files.items()))
+    Disk(error, monkeypatch)
+    if not renames:
+        monkeypatch.setattr(Path, "rename", lambda *_: Path("/no/such/file").stat())
+    with pytest.raises(type(error)) as caught:
+        archive.extract(directory)
+    assert type(caught.value) is type(error)
+    assert message in str(caught.value)
+    kept = Path(str(caught.value).partition(" are kept in ")[2])
+    assert (kept == tmp_path / "out-1") is renames
+    assert {name: (kept / name).read_bytes() for name in ("b", "c/d")} == {
+        "b": b"more",
+        "c/d": b"most",
+    }
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(path.read_bytes() for path in found) == sorted(files.values())
+
+
+def test_the_command_line_says_where_files_are_kept_after_an_interrupt(
+    tmp_path, monkeypatch, capsys
+):
+    blob = tmp_path / "all.llmc"
+    blob.write_bytes(llmcomp.compress_files([("a", b"1"), ("b", b"2")]))
+    Disk(KeyboardInterrupt(), monkeypatch)
+    assert main(["decompress", str(blob), "-C", str(tmp_path / "new")]) == 130
+    kept = tmp_path / "new-1"
+    assert capsys.readouterr().err == f"llmcomp: stopped; 1 file(s) are kept in {kept}\n"
+    assert (kept / "b").read_bytes() == b"2"
+
+
+def test_beside_a_root_there_is_nothing(tmp_path, monkeypatch):
+    """So what cannot be moved stays where it is."""
+    name = tmp_path.name
+    (tmp_path / name).write_bytes(b"ours")
+    Disk(FULL, monkeypatch).puts = 1
+    with pytest.raises(OSError, match=rf"1 file\(s\) are kept in {tmp_path}$"):
+        places.settle_all(tmp_path, [name], Path("/"))
+    assert (tmp_path / name).read_bytes() == b"ours"
 
 
 def test_a_directory_that_becomes_a_file_does_not_lose_an_archive(tmp_path):
     steps = Archive(llmcomp.compress_files([("a", b"text")])).extracting(tmp_path / "out")
     next(steps)
     (tmp_path / "out").write_bytes(b"theirs")
-    with pytest.raises(FileExistsError, match=r"1 file\(s\) are kept .*extracted-1$"):
+    with pytest.raises(FileExistsError, match=r"out cannot be .*: File exists; 1 .* kept .*out-1$"):
         list(steps)
-    assert (tmp_path / "extracted-1/a").read_bytes() == b"text"
+    assert (tmp_path / "out-1/a").read_bytes() == b"text"
     assert (tmp_path / "out").read_bytes() == b"theirs"
