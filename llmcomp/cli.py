@@ -773,6 +773,7 @@ def _losses(step: FitStep) -> str:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from llmcomp.agreement import margin_option
     from llmcomp.evaluate import calibrate
 
     if options.tokens < 1:
@@ -792,7 +793,7 @@ def _calibrate(options: argparse.Namespace) -> None:
         _print_json(options, found)
         return
     print(calibrate.table(findings))
-    print(f"recommended: --profile tolerant --margin {2.0**-exponent:g} (2^-{exponent})")
+    print(f"recommended: --profile tolerant {margin_option(exponent)} (2^-{exponent})")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ from llmcomp.agreement import (
     Rulers,
     UnsettledError,
     margin_exponent,
+    margin_option,
 )
 from llmcomp.bill import Bill, ModelSize, rate_of
 from llmcomp.blocks import cut_blocks, join_alike, worth
@@ -1048,7 +1049,7 @@ def _warn_of_margin(numerics: Numerics, model: LanguageModel) -> None:
         warnings.warn(
             f"the blob was made for a margin of 2**-{numerics.margin}, but {model.name} in "
             f"{model.dtype} asks for 2**-{exponent} here: decoding may end in a MismatchError; "
-            f"then make the blob again with --margin {2.0**-exponent:g}",
+            f"then make the blob again with {margin_option(exponent)}",
             LLMCompWarning,
             stacklevel=2,
         )
@@ -1063,7 +1064,7 @@ def _advice(numerics: Numerics, model: LanguageModel) -> str:
         return f"{margin}, the widest there is: make it again with another model"
     wider = min(numerics.margin - _WIDER, margin_exponent(model.margin))
     wider = max(wider, MARGINS.start)
-    return f"{margin}: make it again with a wider one (--margin {2.0**-wider:g})"
+    return f"{margin}: make it again with a wider one ({margin_option(wider)})"
 
 
 def _describe(numerics: Numerics) -> str:
