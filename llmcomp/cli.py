@@ -482,7 +482,7 @@ def _compress_files(options: argparse.Namespace, asked: dict[str, Any]) -> BlobC
 def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace) -> None:
     """Says what compression did."""
     bill = result.bill
-    even = bill.break_even_bytes(bill.xz_bytes) if bill.xz_bytes else math.inf
+    even = bill.break_even_bytes(bill.xz_bytes)
     if options.json:
         _print_json(
             options,

@@ -954,6 +954,15 @@ def _xz(plain: bytes) -> bytes:
     return lzma.compress(plain, format=lzma.FORMAT_RAW, filters=_XZ_FILTERS)
 
 
+def _xz_file_bytes(plain: bytes) -> int:
+    """Size of the file that ``xz -9e`` makes of no more bytes than a segment holds.
+
+    Its window is as long as those and not 64 MiB: the file is the same, the memory a fraction.
+    """
+    strongest = _XZ_FILTERS[0] | {"preset": 9 | lzma.PRESET_EXTREME}
+    return len(lzma.compress(plain, filters=[strongest]))
+
+
 def _framed_size(segment: Segment) -> int:
     return len(segment.pack(b"", 0, last=True))
 
@@ -1095,8 +1104,8 @@ def _bill(
             bill.model = model.size
     _finish_bill(bill, header, steering, [k.segment for k in kept], blob)
     xz = contents[0].other if len(contents) == 1 else None
-    if xz is not None and xz.method is Method.XZ:
-        bill.xz_bytes = len(xz.lanes[0].payload)
+    if bill.model is not None and xz is not None and xz.method is Method.XZ:
+        bill.xz_bytes = _xz_file_bytes(_plain_without_model(xz, 0))
     return bill
 
 
