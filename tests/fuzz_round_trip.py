@@ -105,7 +105,6 @@ def _chosen(settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
     if settings.of((True, False)):
         jitter = margin / 4 if margin else 0.0  # on one side; both shift log-odds by twice that
         model, again = (FakeModel(jitter=jitter, jitter_seed=seed) for seed in range(2))
-        model.margin = again.margin = margin or FakeModel.margin  # a narrower one is warned of
         model.context_length = again.context_length = settings.of(range(16, 200))
         steer = None
     lanes, lane_bytes = settings.of((None, *range(1, 40))), settings.of((None, *range(1, 100)))
