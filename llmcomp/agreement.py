@@ -56,6 +56,7 @@ __all__ = [
     "Rulers",
     "UnsettledError",
     "margin_exponent",
+    "margin_option",
     "walk",
 ]
 
@@ -380,6 +381,15 @@ def margin_exponent(margin: float) -> int:
     if not 0.0 < margin <= 2.0**-MARGINS.start:
         raise ValueError(f"margin {margin}; wanted above 0, at most 2**-{MARGINS.start}")
     return min(int(np.floor(-np.log2(margin))), MARGINS.stop - 1)
+
+
+def margin_option(exponent: int) -> str:
+    """What to ask for on the command line to get a margin, with all its digits.
+
+    >>> margin_option(13)  # six digits would be above it, and ask for the next wider one
+    '--margin 0.0001220703125'
+    """
+    return f"--margin {2.0**-exponent!r}"
 
 
 # State of a reader's lane: tokens left of its block, its ruler, the next decision's place in the

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ from llmcomp.container import PIECE_BYTES
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models.base import LanguageModel
 from llmcomp.pace import Pace
-from llmcomp.places import beside, put, require_names, require_place
+from llmcomp.places import require_names, require_place, settle_all
 from llmcomp.ranges import SegmentIndex, copying_range
 from llmcomp.steps import Steps, run
 from llmcomp.stream import BlobCompressor, Target, limited
@@ -279,8 +280,9 @@ class Archive:
     ) -> Steps[None]:
         """Writes all members below a directory, step by step.
 
-        Members are decoded and checked beside their places, under a temporary name, and moved there
-        when all of them are whole: an archive that turns out to be damaged leaves nothing behind.
+        Members are decoded and checked in a temporary directory, and moved to their places when all
+        of them are whole: an archive that turns out to be damaged leaves nothing behind. From then
+        on nothing is thrown away: what cannot be moved is kept in a new directory beside.
 
         Args:
             directory: made if it is not there; may itself be a link.
@@ -294,28 +296,26 @@ class Archive:
             ValueError: if a member's place is taken, or lies behind a link; nothing was written.
             LLMCompError: as `llmcomp.codec.decompressing` does; also if it would take too long, or
                 if the file system there does not keep the members' names, or not apart.
-            OSError: if it cannot be written; `FileExistsError` if a place was taken meanwhile: all
-                that is not in its place is then kept in a new directory beside.
+            OSError: if it cannot be written, and `FileExistsError` if a place was taken meanwhile;
+                once all is decoded the message says where the files are kept that were not moved.
+            KeyboardInterrupt: likewise.
         """
         directory = Path(directory)
         names = [member.name for member in self.members]
         for name in names:
             require_place(directory, name, force=force)
         there = next(p for p in (directory, *directory.parents) if p.exists())
-        with tempfile.TemporaryDirectory(dir=there, prefix=".llmcomp-") as stage:
-            require_names(names, Path(stage))
-            staged = [Path(stage, str(i)) for i in range(len(names))]
+        stage = Path(tempfile.mkdtemp(dir=there, prefix=".llmcomp-"))
+        try:
+            require_names(names, stage)
+            staged = [stage / name for name in names]
+            for file in staged:
+                file.parent.mkdir(parents=True, exist_ok=True)
             yield from limited(self._staging(staged), Pace(("decode",)), max_seconds)
-            waiting = dict(zip(names, staged, strict=True))
-            try:
-                for name in names:
-                    require_place(directory, name, force=force)  # decoding took its time
-                _move(waiting, directory, force=force)
-            except (ValueError, OSError) as error:
-                kept = beside(Path(there, "extracted"), Path.mkdir)
-                count = len(waiting)
-                _move(waiting, kept, force=False)
-                raise FileExistsError(f"{error}; {count:,} file(s) are kept in {kept}") from None
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        settle_all(stage, names, directory, force=force)
 
     def _staging(self, files: Sequence[Path]) -> Steps[None]:
         """Decodes every segment and writes each member's part of it to its file."""
@@ -339,17 +339,6 @@ class Archive:
             if member.executable:
                 mode = file.stat().st_mode
                 file.chmod(mode | (mode & 0o444) >> 2)  # run by whom the umask lets read it
-
-
-def _move(files: dict[str, Path], directory: Path, *, force: bool) -> None:
-    """Moves files below a directory, each to its name; those that were moved are taken out."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, file in list(files.items()):
-        require_place(directory, name, force=force)
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put(file, path, force=force)
-        del files[name]
 
 
 def _append(path: Path, data: bytes) -> None:

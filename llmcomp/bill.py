@@ -64,8 +64,8 @@ class Bill:
         stored_bits: segments kept as they came.
         n_tokens: tokens the model coded.
         model: what the model weighs, None if nothing in the blob needs one.
-        xz_bytes: what xz makes of the text, without any framing; 0 if that was not tried on all of
-            it in one piece.
+        xz_bytes: the file that ``xz -9e`` makes of the text; 0 if nothing in the blob needs a
+            model, or if xz was not tried on all of the text in one piece.
         notes: what the reader should know, such as a segment that fell back to xz.
     """
 
@@ -132,7 +132,7 @@ class Bill:
         """Text length from which on blob and model files are smaller than xz's file.
 
         Args:
-            xz_bytes: what the same text takes as xz.
+            xz_bytes: the file that ``xz -9e`` makes of the same text.
 
         Returns:
             Bytes, if both rates kept up; infinite if xz takes less than the blob, 0 if no model is

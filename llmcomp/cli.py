@@ -81,8 +81,9 @@ def _run(options: argparse.Namespace) -> int:
         return _failed(options, error, 1)
     except ValueError as error:
         return _failed(options, error, 2)
-    except KeyboardInterrupt:
-        return _failed(options, KeyboardInterrupt("stopped; no file was written"), 130)
+    except KeyboardInterrupt as stop:
+        said = str(stop) or "stopped; no file was written"
+        return _failed(options, KeyboardInterrupt(said), 130)
     return 0
 
 
@@ -481,7 +482,7 @@ def _compress_files(options: argparse.Namespace, asked: dict[str, Any]) -> BlobC
 def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace) -> None:
     """Says what compression did."""
     bill = result.bill
-    even = bill.break_even_bytes(bill.xz_bytes) if bill.xz_bytes else math.inf
+    even = bill.break_even_bytes(bill.xz_bytes)
     if options.json:
         _print_json(
             options,
@@ -772,6 +773,7 @@ def _losses(step: FitStep) -> str:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from llmcomp.agreement import margin_option
     from llmcomp.evaluate import calibrate
 
     if options.tokens < 1:
@@ -791,7 +793,7 @@ def _calibrate(options: argparse.Namespace) -> None:
         _print_json(options, found)
         return
     print(calibrate.table(findings))
-    print(f"recommended: --profile tolerant --margin {2.0**-exponent:g} (2^-{exponent})")
+    print(f"recommended: --profile tolerant {margin_option(exponent)} (2^-{exponent})")
 
 
 def _bench(options: argparse.Namespace) -> None:

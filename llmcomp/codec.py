@@ -28,6 +28,7 @@ from llmcomp.agreement import (
     Rulers,
     UnsettledError,
     margin_exponent,
+    margin_option,
 )
 from llmcomp.bill import Bill, ModelSize, rate_of
 from llmcomp.blocks import cut_blocks, join_alike, worth
@@ -953,6 +954,15 @@ def _xz(plain: bytes) -> bytes:
     return lzma.compress(plain, format=lzma.FORMAT_RAW, filters=_XZ_FILTERS)
 
 
+def _xz_file_bytes(plain: bytes) -> int:
+    """Size of the file that ``xz -9e`` makes of no more bytes than a segment holds.
+
+    Its window is as long as those and not 64 MiB: the file is the same, the memory a fraction.
+    """
+    strongest = _XZ_FILTERS[0] | {"preset": 9 | lzma.PRESET_EXTREME}
+    return len(lzma.compress(plain, filters=[strongest]))
+
+
 def _framed_size(segment: Segment) -> int:
     return len(segment.pack(b"", 0, last=True))
 
@@ -1048,7 +1058,7 @@ def _warn_of_margin(numerics: Numerics, model: LanguageModel) -> None:
         warnings.warn(
             f"the blob was made for a margin of 2**-{numerics.margin}, but {model.name} in "
             f"{model.dtype} asks for 2**-{exponent} here: decoding may end in a MismatchError; "
-            f"then make the blob again with --margin {2.0**-exponent:g}",
+            f"then make the blob again with {margin_option(exponent)}",
             LLMCompWarning,
             stacklevel=2,
         )
@@ -1063,7 +1073,7 @@ def _advice(numerics: Numerics, model: LanguageModel) -> str:
         return f"{margin}, the widest there is: make it again with another model"
     wider = min(numerics.margin - _WIDER, margin_exponent(model.margin))
     wider = max(wider, MARGINS.start)
-    return f"{margin}: make it again with a wider one (--margin {2.0**-wider:g})"
+    return f"{margin}: make it again with a wider one ({margin_option(wider)})"
 
 
 def _describe(numerics: Numerics) -> str:
@@ -1094,8 +1104,8 @@ def _bill(
             bill.model = model.size
     _finish_bill(bill, header, steering, [k.segment for k in kept], blob)
     xz = contents[0].other if len(contents) == 1 else None
-    if xz is not None and xz.method is Method.XZ:
-        bill.xz_bytes = len(xz.lanes[0].payload)
+    if bill.model is not None and xz is not None and xz.method is Method.XZ:
+        bill.xz_bytes = _xz_file_bytes(_plain_without_model(xz, 0))
     return bill
 
 

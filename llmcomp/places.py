@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "require_names",
     "require_place",
     "settle",
+    "settle_all",
 ]
 
 _MAX_NAME_BYTES = 255  # of one part of a path, on every common file system
@@ -35,6 +37,7 @@ _DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
     port + digit for port in ("COM", "LPT") for digit in "0123456789¹²³"
 }
 _FORBIDDEN = frozenset('<>:"|?*')
+_WAYS = {"ignores_case": "ignores case", "ignores_forms": "composes letters in its own way"}
 _COMPOSED, _DECOMPOSED = "\u00e9", "e\u0301"
 
 
@@ -54,9 +57,10 @@ class Habits:
 
     def fold(self, name: str) -> str:
         """Gives what all names of one file have in common."""
-        if self.ignores_case:
-            return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-        return unicodedata.normalize("NFC", name) if self.ignores_forms else name
+        if self.ignores_case and self.ignores_forms:  # folding can bring letters out of order
+            name = unicodedata.normalize("NFD", name)
+        folded = name.casefold() if self.ignores_case else name
+        return unicodedata.normalize("NFC", folded) if self.ignores_forms else folded
 
     def fault(self, name: str) -> str:
         """Says what Windows has against a name, if that matters; nothing if it takes it."""
@@ -109,7 +113,7 @@ def require_names(names: Sequence[str], directory: Path) -> None:
     clash = find_clash(names, habits.fold)
     if clash is not None:
         one, other = map(shortened, clash)
-        why = "ignores case" if habits.ignores_case else "composes letters in its own way"
+        why = _why(clash, habits)
         raise LLMCompError(f"{one} and {other} clash on this file system, which {why}; {instead}")
     for name in names:
         fault = habits.fault(name) or _fault_there(name, directory)
@@ -117,6 +121,15 @@ def require_names(names: Sequence[str], directory: Path) -> None:
             raise LLMCompError(
                 f"{shortened(name)} is no name to this file system: {fault}; {instead}"
             )
+
+
+def _why(clash: Sequence[str], habits: Habits) -> str:
+    """Says which habit makes two names clash; all of them if none does alone."""
+    ways = {
+        what: Habits(**{habit: True}) for habit, what in _WAYS.items() if getattr(habits, habit)
+    }
+    alone = (what for what, habit in ways.items() if find_clash(clash, habit.fold))
+    return next(alone, " and ".join(ways))
 
 
 def _fault_there(name: str, directory: Path) -> str:
@@ -146,9 +159,11 @@ def require_place(directory: Path, name: str, *, force: bool) -> None:
         if path.is_symlink() or not path.is_dir():
             raise ValueError(f"{str(path)!a} is in the way: no directory, or a link to one")
     path /= last
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if not os.path.lexists(path):  # unlike `Path`, no error for a name that is too long
+        return
+    if path.is_symlink() or not path.is_file():
         raise ValueError(f"{str(path)!a} is in the way and no regular file; move it away")
-    if path.exists() and not force:
+    if not force:
         raise ValueError(f"{str(path)!a} exists; use -f to overwrite it, or another directory")
 
 
@@ -156,7 +171,8 @@ def put(finished: Path, target: Path, *, force: bool) -> None:
     """Renames a file, all at once; over another one only if that is wanted.
 
     Raises:
-        OSError: if it cannot be done, `FileExistsError` if the name is taken; the file stays.
+        OSError: if it cannot be done, `FileExistsError` if the name is taken; the file stays, and
+            what has the name, if anything.
     """
     if force:
         finished.replace(target)
@@ -167,7 +183,11 @@ def put(finished: Path, target: Path, *, force: bool) -> None:
         raise
     except OSError:  # a file system without links
         target.touch(exist_ok=False)
-        finished.replace(target)
+        try:
+            finished.replace(target)
+        except OSError:
+            target.unlink()
+            raise
     else:
         finished.unlink()
 
@@ -187,6 +207,56 @@ def settle(finished: Path, target: Path, *, force: bool) -> None:
         raise type(error)(
             f"{target} cannot be written: {error.strerror}; the result is kept as {kept}"
         ) from None
+
+
+def settle_all(
+    finished: Path, names: Sequence[str], directory: Path, *, force: bool = False
+) -> None:
+    """Moves the files that a long job has made below a directory, or keeps those left beside it.
+
+    Args:
+        finished: a directory that holds them, by the same names; it is gone afterwards, but for
+            what cannot be moved at all.
+        names: with ``/`` between parts.
+        directory: made if it is not there.
+        force: overwrite files that are there.
+
+    Raises:
+        OSError: if some are kept elsewhere; the message says where. `FileExistsError` if a place
+            was taken.
+        KeyboardInterrupt: likewise.
+    """
+    path = directory
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for name in names:  # before the first is moved
+            require_place(directory, name, force=force)
+        for name in names:
+            require_place(directory, name, force=force)
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            put(finished / name, path, force=force)
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        kept = finished
+        with contextlib.suppress(ValueError, OSError):  # they may have to stay where they are
+            mode = new_file_mode()
+            finished.chmod(mode | (mode & 0o444) >> 2)  # entered by whom the umask lets read it
+            kept = beside(directory.resolve(), lambda free: _rename(finished, free))
+        count = sum(os.path.lexists(kept / name) for name in names)
+        where = f"{count:,} file(s) are kept in {kept}"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"stopped; {where}") from None
+        if isinstance(error, ValueError):
+            raise FileExistsError(f"{error}; {where}") from None
+        raise type(error)(f"{path} cannot be written: {error.strerror}; {where}") from None
+    shutil.rmtree(finished)
+
+
+def _rename(directory: Path, free: Path) -> None:
+    """Renames a directory if nothing has the name; over an empty directory at the worst."""
+    if os.path.lexists(free):
+        raise FileExistsError
+    directory.rename(free)
 
 
 def beside(path: Path, claim: Callable[[Path], object]) -> Path:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import llmcomp
 from llmcomp import agreement, cli
-from llmcomp.agreement import EXACT, MARGINS, Rulers, margin_exponent
+from llmcomp.agreement import EXACT, MARGINS, Rulers, margin_exponent, margin_option
 from llmcomp.codec import compressing, get_info
 from llmcomp.coding.range_coder import Encoder, LaneDecoders
 from llmcomp.container import DTYPES, NAMED_MODEL, Header, Numerics, Profile, pack, unpack
@@ -191,6 +191,8 @@ FROZEN_SHIFTS = [0, 105, 29, 88, 32, 107, 16, 27, 49]
 def test_margins():
     assert margin_exponent(2.0**-4) == 4 and margin_exponent(2.0**-10 * 1.01) == 9
     assert margin_exponent(1e-300) == 30
+    for exponent in MARGINS:
+        assert margin_exponent(float(margin_option(exponent).removeprefix("--margin "))) == exponent
     for wrong in (0.0, -1.0, 0.07, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="margin"):
             margin_exponent(wrong)
@@ -273,7 +275,9 @@ def made_for(margin: float, model: FakeModel | None = None, **options) -> bytes:
 def test_a_model_that_asks_for_a_wider_margin_is_warned_of_and_used():
     blob = made_for(2.0**-20)
     asked = "made for a margin of 2\\*\\*-20, but fake in float32 asks for 2\\*\\*-12 here"
-    with pytest.warns(LLMCompWarning, match=f"{asked}.*again with --margin 0.000244141$") as caught:
+    with pytest.warns(
+        LLMCompWarning, match=f"{asked}.*again with --margin 0.000244140625$"
+    ) as caught:
         assert llmcomp.decompress(blob, model=FakeModel()) == SAME
     assert len(caught) == 1
     with pytest.warns(LLMCompWarning, match=asked):
@@ -288,8 +292,8 @@ def test_a_model_that_asks_for_a_wider_margin_is_warned_of_and_used():
 @pytest.mark.parametrize(
     ("exponent", "advice"),
     [
-        (20, "make it again with a wider one (--margin 0.000244141)"),
-        (13, "make it again with a wider one (--margin 0.000976562)"),
+        (20, "make it again with a wider one (--margin 0.000244140625)"),
+        (13, "make it again with a wider one (--margin 0.0009765625)"),
         (5, "make it again with a wider one (--margin 0.0625)"),
         (4, "the widest there is: make it again with another model"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import random
 import shutil
 
 import numpy as np
@@ -20,6 +21,7 @@ from llmcomp.bill import Bill, ModelSize, rate_of
 from llmcomp.cli import main
 from llmcomp.container import SEGMENT_BYTES, Method, unpack
 from llmcomp.errors import ModelError
+from llmcomp.evaluate.baselines import compressors, sizes
 from llmcomp.models.size import size_of
 from llmcomp.steps import run
 from llmcomp.stream import BlobCompressor
@@ -156,11 +158,19 @@ def test_what_xz_makes_of_the_text_is_billed_beside(tiny, steer):
     text = TEXT[:70]
     result = run(codec.compressing(text, model=tiny, steer=steer))
     assert unpack(result.blob).frames[0].segment.method is Method.LM
-    as_xz = unpack(llmcomp.compress(text, model=tiny, methods=("xz",)))
-    assert result.bill.xz_bytes == len(as_xz.frames[0].segment.lanes[0].payload)
+    assert result.bill.xz_bytes == sizes(text)["xz"]
     stream = BlobCompressor(model=tiny, steer=steer)
     assert run(stream.feed(text)) + run(stream.finish()) == result.blob
     assert stream.bill == result.bill
+
+
+def test_xzs_file_is_that_of_the_baseline_for_a_whole_segment_too():
+    rng = random.Random(1)
+    words = [rng.randbytes(rng.randint(2, 9)) for _ in range(5_000)]
+    data = b" ".join(rng.choices(words, k=SEGMENT_BYTES // 5))[:SEGMENT_BYTES]
+    assert len(data) == SEGMENT_BYTES
+    for text in (b"", b"a", data[:10_000], data):
+        assert codec._xz_file_bytes(text) == len(compressors()["xz"](text))
 
 
 def test_xz_is_not_billed_where_it_saw_parts_only(tiny):

@@ -68,8 +68,8 @@ def test_what_a_file_system_does_is_told_apart(tmp_path, monkeypatch):
         (("a/b/c", "A/B/C"), MAC, "clash"),
         (("A", "a/b"), MAC, "'A' and 'a/b' clash"),
         (("Straße", "STRASSE"), MAC, "clash"),
-        (("\u00e9", "e\u0301"), MAC, "clash"),
-        (("\u00c9", "e\u0301"), MAC, "clash"),
+        (("\u00e9", "e\u0301"), MAC, "which composes letters in its own way; extract"),
+        (("\u00c9", "e\u0301"), MAC, "ignores case and composes letters in its own way; extract"),
         (("\u00e9", "e\u0301"), Habits(ignores_forms=True), "composes letters in its own way"),
         (("con",), WINDOWS, "'con' is no name to this file system: it belongs to a device; extr"),
         (("a/NUL.tar.gz",), WINDOWS, "belongs to a device"),
@@ -108,11 +108,22 @@ def test_names_that_would_not_survive_are_refused_before_anything_is_written(
         (("console.txt", "nul/.x", ".con", "com10", "a.b.c", "lptx")[::2], WINDOWS),
         (("CON", "con", "a:b", "end.", "\u00e9", "e\u0301"), Habits()),
         (("README", "readme"), Habits(ignores_forms=True)),
+        (("\u00e9", "e\u0301"), WINDOWS),  # which only ignores case
     ],
 )
 def test_names_that_survive_are_let_through(names, habits, tmp_path, monkeypatch):
     monkeypatch.setattr(places, "probe", lambda directory: habits)
     require_names(names, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a", "a/" + "n" * 300])
+@pytest.mark.parametrize("force", [False, True])
+def test_names_that_are_too_long_are_refused_in_a_directory_that_is_there(name, force, tmp_path):
+    (tmp_path / "a").mkdir()
+    archive = Archive(llmcomp.compress_files([(name, b"text")]))
+    with pytest.raises(LLMCompError, match="is no name to this file system: File name too long"):
+        archive.extract(tmp_path, force=force)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
 
 
 def test_the_command_line_says_so_in_one_line(tmp_path, monkeypatch, capsys):
@@ -155,6 +166,24 @@ def test_a_name_that_is_taken_is_not_written_over(files, links, monkeypatch):
     put(finished, target, force=False)
     assert target.read_bytes() == b"ours"
     assert not finished.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(18, "Invalid cross-device link"), PermissionError()])
+def test_a_file_that_cannot_be_renamed_leaves_no_empty_one(files, error, monkeypatch):
+    """Between file systems, among others."""
+    finished, target = files
+
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(OSError) as caught:
+        put(finished, target, force=False)
+    assert caught.value is error
+    assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == {
+        "finished": b"ours"
+    }
 
 
 def test_what_cannot_have_its_name_is_kept_beside(files):
@@ -244,19 +273,92 @@ def test_an_archive_whose_places_were_taken_meanwhile_is_kept_beside(tmp_path, f
     steps = Archive(llmcomp.compress_files(files.items())).extracting(directory, force=force)
     next(steps)
     (directory / "a").write_bytes(b"theirs")
-    with pytest.raises(FileExistsError, match=r"in the way.*; 2 file\(s\) are kept .*extracted-1$"):
+    (tmp_path / "out-1").touch()
+    with pytest.raises(FileExistsError, match=r"in the way.*; 2 file\(s\) are kept .*out-2$"):
         list(steps)
     assert (directory / "a").read_bytes() == b"theirs"
-    assert sorted(path.name for path in directory.iterdir()) == ["a", "extracted-1"]
-    for name, content in files.items():
-        assert (directory / "extracted-1" / name).read_bytes() == content
+    assert list(directory.iterdir()) == [directory / "a"]
+    kept = tmp_path / "out-2"
+    assert {name: (kept / name).read_bytes() for name in files} == files
+    assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE(directory.stat().st_mode)
+
+
+class Disk:
+    """A disk that stops taking files after the first, so long as it is asked to."""
+
+    def __init__(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error, self.puts, self.honest = error, 0, put
+        monkeypatch.setattr(places, "put", self.put)
+
+    def put(self, *paths: Path, force: bool) -> None:
+        self.puts += 1
+        if self.puts > 1:
+            raise self.error
+        self.honest(*paths, force=force)
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FULL, "b cannot be written: No space left on device; 2 file(s) are kept in "),
+        (PermissionError(13, "Permission denied"), "b cannot be written: Permission denied; 2 "),
+        (KeyboardInterrupt(), "stopped; 2 file(s) are kept in "),
+    ],
+)
+@pytest.mark.parametrize("renames", [True, False])
+def test_what_was_decoded_is_never_lost(error, message, renames, tmp_path, monkeypatch):
+    """However many files are in their places, and whether the others can be moved at all."""
+    directory = tmp_path / "out"
+    directory.mkdir()
+    files = {"a": b"text", "b": b"more", "c/d": b"most"}
+    archive = Archive(llmcomp.compress_files(files.items()))
+    Disk(error, monkeypatch)
+    if not renames:
+        monkeypatch.setattr(Path, "rename", lambda *_: Path("/no/such/file").stat())
+    with pytest.raises(type(error)) as caught:
+        archive.extract(directory)
+    assert type(caught.value) is type(error)
+    assert message in str(caught.value)
+    kept = Path(str(caught.value).partition(" are kept in ")[2])
+    assert (kept == tmp_path / "out-1") is renames
+    assert {name: (kept / name).read_bytes() for name in ("b", "c/d")} == {
+        "b": b"more",
+        "c/d": b"most",
+    }
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(path.read_bytes() for path in found) == sorted(files.values())
+
+
+def test_the_command_line_says_where_files_are_kept_after_an_interrupt(
+    tmp_path, monkeypatch, capsys
+):
+    blob = tmp_path / "all.llmc"
+    blob.write_bytes(llmcomp.compress_files([("a", b"1"), ("b", b"2")]))
+    Disk(KeyboardInterrupt(), monkeypatch)
+    assert main(["decompress", str(blob), "-C", str(tmp_path / "new")]) == 130
+    kept = tmp_path / "new-1"
+    assert capsys.readouterr().err == f"llmcomp: stopped; 1 file(s) are kept in {kept}\n"
+    assert (kept / "b").read_bytes() == b"2"
+
+
+def test_beside_a_root_there_is_nothing(tmp_path, monkeypatch):
+    """So what cannot be moved stays where it is."""
+    name = tmp_path.name
+    (tmp_path / name).write_bytes(b"ours")
+    Disk(FULL, monkeypatch).puts = 1
+    with pytest.raises(OSError, match=rf"1 file\(s\) are kept in {tmp_path}$"):
+        places.settle_all(tmp_path, [name], Path("/"))
+    assert (tmp_path / name).read_bytes() == b"ours"
 
 
 def test_a_directory_that_becomes_a_file_does_not_lose_an_archive(tmp_path):
     steps = Archive(llmcomp.compress_files([("a", b"text")])).extracting(tmp_path / "out")
     next(steps)
     (tmp_path / "out").write_bytes(b"theirs")
-    with pytest.raises(FileExistsError, match=r"1 file\(s\) are kept .*extracted-1$"):
+    with pytest.raises(FileExistsError, match=r"out cannot be .*: File exists; 1 .* kept .*out-1$"):
         list(steps)
-    assert (tmp_path / "extracted-1/a").read_bytes() == b"text"
+    assert (tmp_path / "out-1/a").read_bytes() == b"text"
     assert (tmp_path / "out").read_bytes() == b"theirs"

@@ -360,7 +360,7 @@ def test_calibration_by_command(monkeypatch, capsys):
     assert asked == [("gpt2", True, name, 2000) for name in names]
     said = capsys.readouterr().out
     assert "| cached pass | 1e-05 |" in said
-    assert "recommended: --profile tolerant --margin 0.000244141 (2^-12)" in said
+    assert "recommended: --profile tolerant --margin 0.000244140625 (2^-12)" in said
     asked.clear()
     assert main(["calibrate", "gpt2", "--dtype", "float64", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

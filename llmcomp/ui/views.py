@@ -164,7 +164,7 @@ def with_model(paid: Bill, xz_bytes: int) -> str:
 
     Args:
         paid: the bill.
-        xz_bytes: what xz makes of the same bytes.
+        xz_bytes: the file that ``xz -9e`` makes of the same bytes.
     """
     if paid.model is None:
         return "This file needs no model to be decoded."
