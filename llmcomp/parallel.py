@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 LANES_TOGETHER = 4
 """Kernels take so many lanes at once; fewer would not be worth a thread of their own."""
-
-_pool: ThreadPoolExecutor | None = None
 
 
 def each_part(count: int, job: Callable[[slice], None]) -> None:
@@ -21,23 +20,20 @@ def each_part(count: int, job: Callable[[slice], None]) -> None:
 
     Parts are as equal as multiples of `LANES_TOGETHER` can be. Errors of any part are raised.
     """
-    global _pool
     groups = -(-count // LANES_TOGETHER)
     size = -(-groups // _CORES) * LANES_TOGETHER
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size or 1)]
-    if len(parts) > 1 and _pool is None:
-        _pool = ThreadPoolExecutor(_CORES - 1, thread_name_prefix="llmcomp")
-    others = [_pool.submit(job, part) for part in parts[1:] if _pool is not None]
+    others = [_threads(_CORES - 1).submit(job, part) for part in parts[1:]]
     for part in parts[:1]:
         job(part)
     for other in others:
         other.result()
 
 
-def _forget_threads() -> None:
-    """A forked process has none of its parent's threads."""
-    global _pool
-    _pool = None
+@lru_cache(maxsize=1)
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Starts so many threads, once."""
+    return ThreadPoolExecutor(count, thread_name_prefix="llmcomp")
 
 
 def _n_cores() -> int:
@@ -55,4 +51,4 @@ def _n_cores() -> int:
 
 _CORES = _n_cores()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a child has none of them

@@ -16,7 +16,6 @@ from llmcomp.parallel import LANES_TOGETHER, each_part
 @pytest.fixture(params=[1, 2, 3, 5, 16])
 def cores(request, monkeypatch) -> int:
     monkeypatch.setattr(parallel, "_CORES", request.param)
-    monkeypatch.setattr(parallel, "_pool", None)
     return request.param
 
 
@@ -37,7 +36,6 @@ def test_every_item_is_done_once_in_parts_of_whole_groups(cores, count):
 
 def test_parts_run_side_by_side(monkeypatch):
     monkeypatch.setattr(parallel, "_CORES", 2)
-    monkeypatch.setattr(parallel, "_pool", None)
     both = threading.Barrier(2)
 
     def job(_: slice) -> None:
@@ -48,7 +46,6 @@ def test_parts_run_side_by_side(monkeypatch):
 
 def test_errors_of_other_threads_are_raised(monkeypatch):
     monkeypatch.setattr(parallel, "_CORES", 2)
-    monkeypatch.setattr(parallel, "_pool", None)
 
     def job(part: slice) -> None:
         if part.start:
@@ -69,7 +66,6 @@ def _sum_in_child(found) -> None:
 def test_a_forked_process_makes_threads_of_its_own(monkeypatch):
     """As a function on a ZeroGPU Space is: the parent's threads are not in it."""
     monkeypatch.setattr(parallel, "_CORES", 2)
-    monkeypatch.setattr(parallel, "_pool", None)
     each_part(8, lambda _: None)
     fork = multiprocessing.get_context("fork")
     found = fork.SimpleQueue()
