@@ -26,12 +26,27 @@ from llmcomp.models.grid import HEAD_GRIDS, MATRIX_LIMIT  # noqa: E402
 from llmcomp.models.kernels import pack  # noqa: E402
 from llmcomp.train.card import model_card, write_card  # noqa: E402
 from llmcomp.train.commands import _paused_training, main  # noqa: E402
-from llmcomp.train.data import RowSampler, mix_sample, read_slice, token_file  # noqa: E402
+from llmcomp.train.data import (  # noqa: E402
+    RowSampler,
+    count_dropped,
+    mix_sample,
+    read_documents,
+    read_slice,
+    token_file,
+)
+from llmcomp.train.dedup import (  # noqa: E402
+    DROP_SHARE,
+    FEWEST_BYTE_VALUES,
+    PIECE_BYTES,
+    SHORTEST_BYTES,
+    Deduplicator,
+    Dropped,
+    keep_out,
+)
 from llmcomp.train.evaluate import bits_per_byte, evaluate_model  # noqa: E402
 from llmcomp.train.frontier import load_frontier, measure, table  # noqa: E402
 from llmcomp.train.loop import build_model, train  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
-from llmcomp.train.overlap import overlap  # noqa: E402
 from llmcomp.train.recipe import Recipe, TrainError, load_recipe  # noqa: E402
 from llmcomp.train.release import load_release, make_release, snap_model  # noqa: E402
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint  # noqa: E402
@@ -70,20 +85,35 @@ wiki_en_1 = {{ weight = 3, cap_mb = 1 }}
 code_py = {{ weight = 1, cap_mb = 0.004 }}
 """
 
+# short ones: else texts of different seeds would share pieces, which are cut out of training text
 WORDS = [
     "the",
     "model",
     "gives",
-    "каждому",
-    "слову",
-    "вероятность",
+    "каж",
+    "сло",
+    "вер",
     "编码",
     "and",
     "bits,",
     "é",
     "½",
 ]
-WORDS += ["x", "=", "f(y)\n", "if", "not"]
+WORDS += [
+    "bytes",
+    "tree",
+    "leaf",
+    "code",
+    "rate",
+    "lane",
+    "table",
+    "zero",
+    "x",
+    "=",
+    "f(y)\n",
+    "if",
+    "not",
+]
 
 
 def quiet(_line: str) -> None:
@@ -503,16 +533,89 @@ def test_lost_cache_starts_from_the_newest_release(
     assert "started from fresh weights" in lines
 
 
-def test_overlap_finds_copies_and_only_copies(home: Path) -> None:
-    recipe = tiny(home)
-    with lzma.open(home / "train" / "wiki_en_1.txt.xz") as file:
-        copied = file.read()[100:2000]
-    (home / "val" / "copy.txt").write_bytes(copied)
-    (home / "val" / "fresh.txt").write_bytes(bytes(range(200)) * 9)
-    found = overlap(recipe)
-    assert found["copy"] == 100
-    assert found["fresh"] == 0
-    assert set(found) == {"copy", "fresh", "wiki_en", "code_py", "enwik8"}
+def pieces_of(text: bytes) -> set[bytes]:
+    """All pieces that count as evidence of a copy."""
+    found = {text[at : at + PIECE_BYTES] for at in range(len(text) - PIECE_BYTES + 1)}
+    return {piece for piece in found if len(set(piece)) >= FEWEST_BYTE_VALUES}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_runs_are_the_pieces_that_stand_in_a_text_kept_out(seed: int) -> None:
+    rng = random.Random(seed)
+    kept_out = [rng.randbytes(rng.randrange(400)) for _ in range(3)] + [b"-" * 300, b""]
+    text = b""
+    for _ in range(8):
+        source = rng.choice(kept_out)
+        begin, end = sorted(rng.choices(range(len(source) + 1), k=2))
+        text += source[begin:end] + rng.randbytes(rng.randrange(60))
+    known = set().union(*map(pieces_of, kept_out))
+    covered = np.zeros(len(text), bool)
+    for at in range(len(text) - PIECE_BYTES + 1):
+        if text[at : at + PIECE_BYTES] in known:
+            covered[at : at + PIECE_BYTES] = True
+    found = np.zeros(len(text), bool)
+    runs = Deduplicator.of(kept_out).runs(text)
+    for begin, end in runs:
+        assert begin < end
+        found[begin:end] = True
+    assert np.array_equal(found, covered)
+    assert (runs[1:, 0] > runs[:-1, 1]).all()
+
+
+def test_no_piece_is_left_and_what_is_left_is_whole(home: Path) -> None:
+    secret = some_text(500, 300)
+    (home / "bench" / "deep").mkdir()
+    (home / "bench" / "deep" / "file").write_text(secret, encoding="utf-8")
+    fresh = [some_text(600 + number, 1000) for number in range(3)]
+    # whole characters may be cut in two: runs begin and end where the texts happen to agree
+    copied = [
+        fresh[0] + "é" + secret[:200] + "编" + fresh[1],
+        secret[100:] + fresh[2][:300],
+        fresh[2],
+    ]
+    with lzma.open(home / "train" / "wiki_en_1.txt.xz", "wb") as file:
+        file.write("\0".join(copied).encode())
+    source = tiny(home).sources[0]
+    dropped = Dropped()
+    left = list(read_documents(source, source.cap_mb, dropped))
+    known = pieces_of(secret.encode())
+    assert all(pieces_of(copied[index].encode()) & known for index in (0, 1))
+    assert not any(pieces_of(text.encode()) & known for text in left)
+    assert all(
+        text in fresh[0] + "é" or text in "编" + fresh[1] or text == fresh[2] for text in left
+    )
+    assert len(left) == 3
+    assert dropped == Dropped(
+        n_bytes=sum(len(text.encode()) for text in copied),
+        n_dropped=sum(len(text.encode()) for text in copied) - sum(len(t.encode()) for t in left),
+        n_documents=3,
+        n_documents_dropped=1,
+    )
+    assert count_dropped(tiny(home))["wiki_en_1"] == dropped
+
+
+def test_short_remains_and_other_versions_are_dropped_whole() -> None:
+    secret = some_text(700, 500)
+    deduplicator = Deduplicator.of([secret.encode()])
+    share = int(len(secret) * DROP_SHARE)
+    fresh = some_text(701, 500)
+    assert list(deduplicator.clean(fresh, Dropped())) == [fresh]
+    almost = secret[: share // 2] + fresh[: SHORTEST_BYTES // 4] + secret[share // 2 : share]
+    assert list(deduplicator.clean(almost, Dropped())) == []
+    between = fresh + secret[:60] + fresh[: SHORTEST_BYTES // 4] + secret[200:260]
+    (left,) = deduplicator.clean(between, Dropped())
+    assert fresh.startswith(left)
+
+
+def test_tokens_are_made_anew_when_other_texts_are_kept_out(home: Path, bpe: BpeTokenizer) -> None:
+    source = tiny(home).sources[0]
+    before = token_file(source, bpe, quiet)
+    assert token_file(source, bpe, quiet) == before
+    (home / "val" / "new.txt").write_text(some_text(800, 100), encoding="utf-8")
+    keep_out.cache_clear()
+    assert token_file(source, bpe, quiet) != before
+    facts = json.loads(before.with_suffix(".json").read_text(encoding="utf-8"))
+    assert facts["n_documents"] == 5
 
 
 def test_release_without_a_run_is_refused(home: Path) -> None:

@@ -135,6 +135,7 @@ def model_card(release_jsons: list[Path]) -> str:
         INTRODUCTION,
         _releases_table(releases),
         _held_out_table(releases),
+        _learning_curves(releases),
         _data_table(releases),
         _kept_out(releases),
         LICENCE,
@@ -230,27 +231,52 @@ def _kept_out(releases: list[dict[str, Any]]) -> str:
         "## Kept out of training\n\n"
         + "".join(f"- {item}\n" for item in items)
         + "\nNot kept out: other plays of Shakespeare and the novels of Dickens are in the English "
-        "books, so numbers on tiny Shakespeare are not held-out ones.\n" + _overlap(releases)
+        "books, so numbers on tiny Shakespeare are held out by its lines only, not by its author.\n"
+        + "".join(_dropped(facts) for facts in releases)
     )
 
 
-def _overlap(releases: list[dict[str, Any]]) -> str:
-    """How much of each held-out slice occurs in the training text all the same."""
-    measured = [facts for facts in releases if "overlap_percent" in facts]
-    if not measured:
-        return ""
-    names = sorted({name for facts in measured for name in facts["overlap_percent"]})
-    rows = [
-        [name, *(f"{facts['overlap_percent'].get(name, '')}" for facts in measured)]
-        for name in names
-    ]
-    header = ["slice", *(f"{facts['name']}, %" for facts in measured)]
+def _dropped(facts: dict[str, Any]) -> str:
+    """How much was cut out of the text that a release was trained on."""
+    sources = facts["sources"].values()
+    if not all("n_dropped" in source for source in sources):
+        return ""  # a release from before anything was cut
+    n_bytes = sum(source["n_bytes"] for source in sources)
+    n_dropped = sum(source["n_dropped"] for source in sources)
     return (
-        "\nStill, pieces of held-out files may occur in the training text: of 100 random pieces of "
-        "50 bytes from each slice, so many do, literally (`python -m llmcomp.train overlap "
-        "--recipe embedded`). A slice with many hits is no held-out text.\n\n"
-        + _table(header, rows)
+        f"\n{facts['name']}: {n_dropped:,} of {n_bytes:,} bytes of text were cut "
+        f"({n_dropped / n_bytes:.2%}; by source: `python -m llmcomp.train dedup --recipe "
+        f"{facts['recipe']}`, and docs/model.md).\n"
     )
+
+
+def _learning_curves(releases: list[dict[str, Any]]) -> str:
+    """Held-out bits per byte over training tokens, before any decay."""
+    text = (
+        "## Learning curves\n\nHeld-out bits per byte while the learning rate is constant, mean of "
+        "the validation slices (of each its first {} bytes), by million training tokens. The "
+        "decay before a release takes the last step down to the table above.\n"
+    )
+    found = []
+    for facts in releases:
+        curve = _thinned(facts.get("learning_curve", []))
+        if curve:
+            header = [facts["name"], *(f"{tokens / 1e6:.1f} M" for tokens, _ in curve)]
+            rows = [["bits per byte", *(f"{bits:.3f}" for _, bits in curve)]]
+            found.append(_table(header, rows))
+    if not found:
+        return ""
+    sizes = sorted({facts["validate_bytes"] for facts in releases if "validate_bytes" in facts})
+    return "\n".join([text.format(" or ".join(f"{size:,}" for size in sizes)), *found])
+
+
+def _thinned(curve: list[list[float]], factor: float = 1.4) -> list[list[float]]:
+    """Returns points of a curve whose tokens grow by a factor, and the last one."""
+    kept: list[list[float]] = []
+    for point in curve:
+        if not kept or point[0] >= factor * kept[-1][0]:
+            kept.append(point)
+    return kept if not curve or kept[-1] is curve[-1] else [*kept, curve[-1]]
 
 
 def _training(releases: list[dict[str, Any]]) -> str:

@@ -19,11 +19,11 @@ import torch
 
 from llmcomp.models.forward import Forward
 from llmcomp.train.card import write_card
-from llmcomp.train.data import data_dir
+from llmcomp.train.data import count_dropped, data_dir
+from llmcomp.train.dedup import dropped_table
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.frontier import load_frontier, measure, table
 from llmcomp.train.loop import ASSETS, build_model, find_tokenizer, train
-from llmcomp.train.overlap import PIECE_BYTES, PIECES, overlap
 from llmcomp.train.recipe import TrainError, load_recipe
 from llmcomp.train.release import load_release, make_release
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--bench", action="store_true", help="bench/enwik6 too")
     sub.add_argument("--json", type=Path, help="also write the numbers there")
 
-    command("overlap", _overlap, "Count held-out pieces in the training text.", recipe=True)
+    command("dedup", _dedup, "Tell what is cut out of the training text, and why.", recipe=True)
 
     sub = command("card", _card, "Write MODEL_CARD.md from the releases.", recipe=False)
     sub.add_argument("--assets", type=Path, default=ASSETS, help="folder of the releases")
@@ -193,11 +193,9 @@ def _paused_training(name: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _overlap(options: argparse.Namespace) -> None:
-    """Command ``overlap``."""
-    say(f"of {PIECES} random pieces of {PIECE_BYTES} bytes, in percent:")
-    for name, percent in overlap(load_recipe(options.recipe)).items():
-        say(f"{name:30}{percent:5}")
+def _dedup(options: argparse.Namespace) -> None:
+    """Command ``dedup``."""
+    say(dropped_table(count_dropped(load_recipe(options.recipe))))
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -4,6 +4,8 @@ In: ``LLMCOMP_DATA`` with ``train/*.txt.xz`` (documents joined by one NUL byte),
 ``bench/enwik6``. Out: for any step number the rows of that step, always the same ones.
 Knows nothing of models.
 
+What stands in the held-out or benchmark texts is cut out (`llmcomp.train.dedup`).
+
 Each source is tokenised once, up to the recipe's cap, into a flat uint16 file in the cache, with
 the start token between documents. A row is the start token and then tokens from a random offset
 on, so rows run across documents; windows at run time begin with the start token in the same way.
@@ -14,20 +16,24 @@ References:
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from llmcomp.train.dedup import Dropped, keep_out
 from llmcomp.train.recipe import MixSource, Recipe, TrainError
 from llmcomp.train.tokenizer import NUL, TextTokenizer, TokenArray
 
 __all__ = [
     "RowSampler",
     "cache_dir",
+    "count_dropped",
     "data_dir",
     "mix_sample",
     "read_documents",
@@ -63,14 +69,27 @@ def cache_dir() -> Path:
     return Path(os.environ.get("LLMCOMP_CACHE") or "~/.cache/llmcomp").expanduser()
 
 
-def read_documents(source: MixSource, limit_mb: float) -> Iterator[str]:
-    """Yields the documents in the first ``limit_mb`` megabytes of a training file.
+def read_documents(
+    source: MixSource, limit_mb: float, dropped: Dropped | None = None
+) -> Iterator[str]:
+    """Yields what `llmcomp.train.dedup` leaves of the documents in a training file's beginning.
 
-    The document that the limit cuts ends there, at a whole character.
+    Args:
+        source: names the file.
+        limit_mb: megabytes read; the document that the limit cuts ends there, at a whole character.
+        dropped: counts what is left out.
 
     Raises:
         TrainError: if the mix names a file that is not there.
     """
+    deduplicator = keep_out(data_dir())
+    dropped = Dropped() if dropped is None else dropped
+    for document in _raw_documents(source, limit_mb):
+        yield from deduplicator.clean(document, dropped)
+
+
+def _raw_documents(source: MixSource, limit_mb: float) -> Iterator[str]:
+    """Yields the documents as they stand in the file."""
     path = data_dir() / "train" / f"{source.name}.txt.xz"
     if not path.is_file():
         raise TrainError(f"the recipe's source {source.name!r} is missing: no train/{path.name}")
@@ -83,6 +102,16 @@ def read_documents(source: MixSource, limit_mb: float) -> Iterator[str]:
             yield from (document.decode() for document in whole if document)
     if tail:
         yield tail.decode(errors="ignore")
+
+
+def count_dropped(recipe: Recipe) -> dict[str, Dropped]:
+    """Reads all of a recipe's text; returns by source what is left out of it."""
+    found = {}
+    for source in recipe.sources:
+        found[source.name] = Dropped()
+        for _ in read_documents(source, source.cap_mb, found[source.name]):
+            pass
+    return found
 
 
 def mix_sample(recipe: Recipe, sample_mb: float) -> Iterator[str]:
@@ -99,20 +128,26 @@ def token_file(source: MixSource, tokenizer: TextTokenizer, say: Say) -> Path:
     """Returns the cached tokens of a source, tokenising it first if need be.
 
     The file is uint16, little endian, documents each followed by the start token; it appears under
-    its name only when complete.
+    its name only when complete. What was left out stands beside it, as the fields of `Dropped`.
     """
     folder = cache_dir() / "tokens" / tokenizer.fingerprint
-    path = folder / f"{source.name}-{source.cap_mb:g}mb.bin"
+    kept_out = keep_out(data_dir()).digest
+    path = folder / f"{source.name}-{source.cap_mb:g}mb-{kept_out}.bin"
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     joint = np.array([tokenizer.start_token], "<u2").tobytes()
+    dropped = Dropped()
     with partial.open("wb") as file:
-        for tokens in tokenizer.encode_documents(read_documents(source, source.cap_mb)):
+        for tokens in tokenizer.encode_documents(read_documents(source, source.cap_mb, dropped)):
             file.write(tokens.astype("<u2").tobytes() + joint)
+    path.with_suffix(".json").write_text(json.dumps(asdict(dropped)), encoding="utf-8")
     partial.rename(path)
-    say(f"tokenised {source.name}: {path.stat().st_size // 2:,} tokens")
+    say(
+        f"tokenised {source.name}: {path.stat().st_size // 2:,} tokens; "
+        f"{dropped.n_dropped:,} of {dropped.n_bytes:,} bytes dropped, which are kept out"
+    )
     return path
 
 
@@ -151,9 +186,12 @@ class RowSampler:
         self._seed = recipe.seed
         self._start_token = tokenizer.start_token
         self._sources: list[TokenArray] = []
+        self.dropped: dict[str, Dropped] = {}
         for source in recipe.sources:
             path = token_file(source, tokenizer, say)
             self._sources.append(np.memmap(path, "<u2", mode="r"))
+            facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            self.dropped[source.name] = Dropped(**facts)
         self.source_tokens = {
             source.name: tokens.size
             for source, tokens in zip(recipe.sources, self._sources, strict=True)

@@ -197,11 +197,17 @@ class Trainer:
         """Takes over a checkpoint.
 
         Raises:
-            TrainError: if it was made with another tokenizer.
+            TrainError: if it was made with another tokenizer or another shape of the model.
         """
         if state["tokenizer"] != self.tokenizer.fingerprint:
             raise TrainError("the checkpoint was trained with another tokenizer; move one of them")
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:  # other names or shapes
+            raise TrainError(
+                f"the checkpoint's model has not the shape of recipe {self.recipe.name!r}; move "
+                f"the run folder {self.recipe.name!r} out of the cache, or the recipe back"
+            ) from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(
             state["step"],
@@ -355,7 +361,9 @@ def _validate(trainer: Trainer, run: RunFolder, say: Say) -> None:
     """Logs held-out bits per byte."""
     bits = trainer.held_out(trainer.recipe.validate_bytes)
     mean = sum(bits.values()) / max(len(bits), 1)
-    run.log({"step": trainer.progress.step, "held_out_bits_per_byte": bits, "mean": mean})
+    progress = trainer.progress
+    place = {"step": progress.step, "tokens_seen": progress.tokens_seen}
+    run.log(place | {"held_out_bits_per_byte": bits, "mean": mean})
     say(f"held out {mean:.4f} bits per byte (mean of {len(bits)} slices)")
 
 

@@ -16,6 +16,7 @@ import json
 import math
 import shutil
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,9 @@ from safetensors.torch import save_file
 from llmcomp.models.forward import Forward
 from llmcomp.models.grid import HEAD_GRIDS, MATRIX_LIMIT, WEIGHT_GRID, snap_weights
 from llmcomp.train.data import Say
+from llmcomp.train.dedup import PIECE_BYTES
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.loop import Trainer, find_tokenizer
-from llmcomp.train.overlap import overlap
 from llmcomp.train.recipe import Recipe, TrainError
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
 from llmcomp.train.tokenizer import BpeTokenizer, ByteTokenizer, TextTokenizer
@@ -37,7 +38,8 @@ from llmcomp.train.tokenizer import BpeTokenizer, ByteTokenizer, TextTokenizer
 __all__ = ["KEPT_OUT", "load_release", "make_release", "snap_model"]
 
 KEPT_OUT = (
-    "the validation files (val/) and the benchmark files (bench/)",
+    "the validation files (val/) and the benchmark files (bench/), by cutting every stretch of "
+    f"{PIECE_BYTES} bytes or more that stands in one of them literally",
     "the first 1,000,000 bytes of enwik8 (of enwik8 only bytes 1,000,000-3,654,398 are used)",
     "Wikipedia articles with ids up to 20,000",
     "Alice's Adventures in Wonderland, As You Like It, Paradise Lost, Far from the Madding Crowd",
@@ -105,7 +107,8 @@ def make_release(
         "held_out_first_bytes": n_bytes,
         "held_out_bits_per_byte": {"float32": float_bits, "snapped": snapped_bits},
         "clamped_weights": n_clamped,
-        "overlap_percent": overlap(recipe),
+        "learning_curve": run.learning_curve(),
+        "validate_bytes": recipe.validate_bytes,
         **_recipe_facts(trainer),
     }
     _export(trainer, facts, run, out)
@@ -178,6 +181,7 @@ def _recipe_facts(trainer: Trainer) -> dict[str, Any]:
                 "share": round(shares[source.name], 4),
                 "cap_mb": source.cap_mb,
                 "tokens_available": sampler.source_tokens[source.name],
+                **asdict(sampler.dropped[source.name]),
                 "tokens_drawn": round(shares[source.name] * trainer.progress.tokens_seen),
             }
             for source in recipe.sources

@@ -97,3 +97,10 @@ class RunFolder:
         """Appends one line to ``log.jsonl``."""
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+    def learning_curve(self) -> list[list[float]]:
+        """Returns the validations so far: tokens seen and mean held-out bits per byte of each."""
+        path = self.path / "log.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        records = (json.loads(line) for line in lines)
+        return [[record["tokens_seen"], record["mean"]] for record in records if "mean" in record]
