@@ -177,6 +177,8 @@ def newest_state(recipe: Recipe) -> dict[str, object]:
 
 FRONTIER = """
 base = "{base}"
+vocab_size = 300
+config = {{ intermediate_size = 40 }}
 petaflop = 2e-6
 cap_mb = 1
 row_tokens = 32
@@ -531,6 +533,20 @@ def test_lost_cache_starts_from_the_newest_release(
     lines.clear()
     train(other, assets=home / "assets", max_steps=1, say=lines.append)
     assert "started from fresh weights" in lines
+    monkeypatch.setenv("LLMCOMP_CACHE", str(home / "fourth cache"))
+    lines.clear()
+    larger = tiny(home, vocab_size=301)
+    train(larger, assets=home / "assets", max_steps=1, say=lines.append)
+    assert "training a tokenizer on 0.02 MB" in lines
+    assert "started from fresh weights" in lines
+
+
+def test_checkpoint_of_another_shape_is_refused(home: Path) -> None:
+    recipe = tiny(home, kind="bytes", vocab_size=256)
+    train_to(recipe, home, 1)
+    wider = replace(recipe, config=recipe.config | {"intermediate_size": 64})
+    with pytest.raises(TrainError, match="not the shape of recipe 'tiny'; move"):
+        train_to(wider, home, 2)
 
 
 def pieces_of(text: bytes) -> set[bytes]:
@@ -658,6 +674,7 @@ def test_commands_from_training_to_card(home: Path, capsys: pytest.CaptureFixtur
     card = (home / "assets" / "MODEL_CARD.md").read_text(encoding="utf-8")
     on_device = "on GPU" if torch.cuda.is_available() else "on CPU"
     facts = ["tiny-1", "CC BY-SA 4.0", "1,000,000-3,654,398", "Paradise Lost", "Dickens", on_device]
+    facts += ["Learning curves", " bytes of text were cut"]
     assert [fact for fact in facts if fact not in card] == []
     assert str(home) not in card
 

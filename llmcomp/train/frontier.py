@@ -26,7 +26,7 @@ from llmcomp.models.forward import Forward
 from llmcomp.models.grid import HEAD_GRIDS, snap_weights
 from llmcomp.train.data import Say, cache_dir, data_dir
 from llmcomp.train.evaluate import evaluate_model
-from llmcomp.train.loop import ASSETS, Trainer, build_model, find_tokenizer
+from llmcomp.train.loop import Trainer, build_model, find_tokenizer
 from llmcomp.train.recipe import Recipe, Stage, TrainError, load_recipe
 from llmcomp.train.run import RunFolder
 
@@ -48,7 +48,6 @@ class Arm:
         name: short.
         about: what differs from the base, in words.
         recipe: the base recipe, changed.
-        own_tokenizer: it has another vocabulary than the base.
         stage: batch shape.
         steps: optimiser steps that its share of operations allows.
     """
@@ -56,7 +55,6 @@ class Arm:
     name: str
     about: str
     recipe: Recipe
-    own_tokenizer: bool
     stage: Stage
     steps: int
 
@@ -88,10 +86,9 @@ def _arm(name: str, arm: dict[str, Any], table: dict[str, Any], flop: float) -> 
     base = load_recipe(table["base"])
     rows = int(arm.pop("rows_per_step", table["rows_per_step"]))
     stage = Stage(0, int(table["row_tokens"]), rows)
-    config = base.config | arm.pop("config", {})
+    config = base.config | table["config"] | arm.pop("config", {})
     config["max_position_embeddings"] = stage.row_tokens  # held-out text comes in rows as long
-    own_tokenizer = "vocab_size" in arm
-    config["vocab_size"] = int(arm.pop("vocab_size", config["vocab_size"]))
+    config["vocab_size"] = int(arm.pop("vocab_size", table["vocab_size"]))
     optimizer = replace(
         base.optimizer, warmup_steps=int(table["warmup_steps"]), **arm.pop("optimizer", {})
     )
@@ -109,7 +106,7 @@ def _arm(name: str, arm: dict[str, Any], table: dict[str, Any], flop: float) -> 
         raise ValueError(f"arm {name}: unknown fields {sorted(arm)}")
     tokens = flop / (6.0 * _multiplications(config, stage.row_tokens))
     steps = round(tokens / (stage.row_tokens * rows))
-    return Arm(name, about, recipe, own_tokenizer, stage, steps)
+    return Arm(name, about, recipe, stage, steps)
 
 
 def _multiplications(config: dict[str, Any], row_tokens: int) -> float:
@@ -155,11 +152,8 @@ def _train(arm: Arm, say: Say) -> dict[str, Any]:
     """Trains one arm from scratch and measures it on held-out text."""
     say(f"{arm.name}: {arm.about}; {arm.steps} steps")
     recipe = arm.recipe
-    if arm.own_tokenizer:  # which no release has
-        folder = RunFolder(f"frontier-bpe-{recipe.tokenizer.vocab_size}")
-        tokenizer = find_tokenizer(recipe, folder, folder.path, say)
-    else:
-        tokenizer = find_tokenizer(recipe, RunFolder(recipe.name), ASSETS, say)
+    folder = RunFolder(f"frontier-bpe-{recipe.tokenizer.vocab_size}")
+    tokenizer = find_tokenizer(recipe, folder, folder.path, say)
     trainer = Trainer(recipe, tokenizer, say)
     trainer.compile_for(arm.stage)
     begun = time.monotonic()

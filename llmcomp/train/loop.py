@@ -78,13 +78,14 @@ def newest_release(recipe: Recipe, assets: Path) -> Path | None:
 def find_tokenizer(recipe: Recipe, run: RunFolder, assets: Path, say: Say) -> TextTokenizer:
     """Returns the run's tokenizer: its own, else that of the newest release, else a new one.
 
-    The release's must be taken over, because its weights mean nothing with another vocabulary.
+    The release's must be taken over, because its weights mean nothing with another vocabulary; but
+    a recipe that wants more or fewer ids starts anew.
     """
     if recipe.tokenizer.kind == "bytes":
         return ByteTokenizer()
     if not run.tokenizer_path.is_file():
         release = newest_release(recipe, assets)
-        if release is not None:
+        if release is not None and _same_model(recipe, release):
             run.tokenizer_path.write_bytes((release / "tokenizer.json").read_bytes())
             say(f"tokenizer of {release.name}")
         else:
@@ -260,7 +261,11 @@ def open_trainer(recipe: Recipe, run: RunFolder, assets: Path, say: Say) -> Trai
     if checkpoint is not None:
         trainer.load_state(load_checkpoint(checkpoint))
         say(f"resumed at step {trainer.progress.step}")
-    elif release is not None and _same_model(recipe, trainer.tokenizer, release):
+    elif (
+        release is not None
+        and _same_model(recipe, release)
+        and _same_tokens(trainer.tokenizer, release)
+    ):
         trainer.load_release(release)
         say(f"started from the weights of {release.name}")
     else:
@@ -268,16 +273,18 @@ def open_trainer(recipe: Recipe, run: RunFolder, assets: Path, say: Say) -> Trai
     return trainer
 
 
-def _same_model(recipe: Recipe, tokenizer: TextTokenizer, release: Path) -> bool:
-    """Whether released weights fit the recipe: same class, shapes and tokenizer."""
+def _same_model(recipe: Recipe, release: Path) -> bool:
+    """Whether a release's class and shapes are the recipe's."""
     config = json.loads((release / "config.json").read_text(encoding="utf-8"))
-    if config["architectures"] != [recipe.architecture]:
-        return False
-    if any(config.get(name) != value for name, value in recipe.config.items()):
-        return False
-    if recipe.tokenizer.kind == "bytes":
-        return True
-    return BpeTokenizer(release / "tokenizer.json").fingerprint == tokenizer.fingerprint
+    return config["architectures"] == [recipe.architecture] and all(
+        config.get(name) == value for name, value in recipe.config.items()
+    )
+
+
+def _same_tokens(tokenizer: TextTokenizer, release: Path) -> bool:
+    """Whether a release's tokenizer, if it has one, is this one."""
+    path = release / "tokenizer.json"
+    return not path.is_file() or BpeTokenizer(path).fingerprint == tokenizer.fingerprint
 
 
 def train(
