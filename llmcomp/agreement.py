@@ -45,6 +45,7 @@ from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_an
 from llmcomp.decisions import Decisions, DecisionTree, decide, decode
 from llmcomp.errors import ModelError
 from llmcomp.exact import exp_each
+from llmcomp.online import NO_HELP, OnlineHelp, learn, open_step, predict
 
 __all__ = [
     "EXACT",
@@ -179,8 +180,10 @@ class Agreement(Protocol):
             UnsettledError: if that cannot be done.
         """
 
-    def reader(self, tree: DecisionTree, lanes: LaneDecoders) -> Reader:
-        """Makes the decoder's side."""
+    def reader(
+        self, tree: DecisionTree, lanes: LaneDecoders, help_: OnlineHelp = NO_HELP
+    ) -> Reader:
+        """Makes the decoder's side; help, if any, learns what it decodes."""
 
 
 class Exact:
@@ -196,9 +199,11 @@ class Exact:
         """Joins a lane's decisions."""
         return _joined(parts)
 
-    def reader(self, tree: DecisionTree, lanes: LaneDecoders) -> Reader:
-        """Makes the decoder's side."""
-        return _ExactReader(tree, lanes)
+    def reader(
+        self, tree: DecisionTree, lanes: LaneDecoders, help_: OnlineHelp = NO_HELP
+    ) -> Reader:
+        """Makes the decoder's side; help, if any, learns what it decodes."""
+        return _ExactReader(tree, lanes, help_)
 
 
 EXACT = Exact()
@@ -208,9 +213,10 @@ EXACT = Exact()
 class _ExactReader:
     tree: DecisionTree
     lanes: LaneDecoders
+    help_: OnlineHelp
 
     def next(self, logits: Float64Array, alive: npt.NDArray[np.bool_]) -> IntArray:
-        return decode(self.tree, logits, self.lanes, alive)
+        return decode(self.tree, logits, self.lanes, alive, self.help_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +313,13 @@ class Rulers:
             found.ideal_bits,
         )
 
-    def reader(self, tree: DecisionTree, lanes: LaneDecoders) -> Reader:
-        """Makes the decoder's side."""
+    def reader(
+        self, tree: DecisionTree, lanes: LaneDecoders, help_: OnlineHelp = NO_HELP
+    ) -> Reader:
+        """Makes the decoder's side; help, if any, learns what it decodes."""
         state = np.zeros((len(lanes.start), _COLUMNS), np.int64)
         state[:, _N_FAILED], state[:, _N_FITTED] = self._prior
-        return _RulerReader(tree, lanes, self.cells, self.block, state)
+        return _RulerReader(tree, lanes, self.cells, self.block, state, help_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +412,7 @@ class _RulerReader:
     cells: int
     block: int
     state: IntArray
+    help_: OnlineHelp
 
     def next(self, logits: Float64Array, alive: npt.NDArray[np.bool_]) -> IntArray:
         tokens = np.zeros(len(alive), np.int64)
@@ -424,7 +433,9 @@ class _RulerReader:
             tokens,
             EDGES,
             PROBABILITIES,
+            self.help_,
         )
+        learn(self.help_, tokens, alive)
         return tokens
 
 
@@ -577,6 +588,7 @@ def _read(  # type: ignore[no-untyped-def]
     tokens,
     edges,
     probabilities,
+    help_,
 ):
     vocabulary = len(order)
     leaf_masses, node_masses = np.empty(vocabulary), np.empty(max(vocabulary - 1, 1))
@@ -596,11 +608,13 @@ def _read(  # type: ignore[no-untyped-def]
             s[_LEFT], s[_RULER], s[_PLACE] = block, ruler, 0
             s[_N_FAILED] += ruler
             s[_N_FITTED] += 1
+        open_step(help_, lane)
         low, high, node = 0, vocabulary, 0
         while high - low > 1:
             z = _log_odds(node, cuts, left, right, leaf_masses, node_masses)
             shift = _shift(s[_RULER], s[_PLACE], cells)
             p0 = _agreed(_cell(z, edges), shift, cells, probabilities)
+            p0 = predict(help_, lane, node, low, cuts[node], high, np.int64(p0))
             s[_PLACE] += 1
             if decode_answer(read, data, start[lane], stop[lane], p0) == 0:
                 high, node = cuts[node], left[node]

@@ -56,6 +56,7 @@ class Bill:
         lengths_bits: tags and lengths of segments and lanes.
         checksum_bits: both CRC-32s of every segment.
         ideal_bits: ``-log2 p`` of all tokens the model coded.
+        help_bits: what online help changed in that; below zero, it saved so much.
         agreement_bits: what it took to make two machines agree on probabilities.
         coder_bits: what the coder spent above those: rounded probabilities and interval widths.
         tail_bits: from the coder's last interval to whole bytes; below zero when bytes of zeros
@@ -78,6 +79,7 @@ class Bill:
     lengths_bits: float = 0.0
     checksum_bits: float = 0.0
     ideal_bits: float = 0.0
+    help_bits: float = 0.0
     agreement_bits: float = 0.0
     coder_bits: float = 0.0
     tail_bits: float = 0.0
@@ -108,6 +110,7 @@ class Bill:
             ("lengths", self.lengths_bits),
             ("checksums", self.checksum_bits),
             ("text, ideal under the model", self.ideal_bits),
+            ("online help", self.help_bits),
             ("agreement between machines", self.agreement_bits),
             ("coder above the ideal", self.coder_bits),
             ("rounding to whole bytes", self.tail_bits),
@@ -150,9 +153,17 @@ class Bill:
 
     @property
     def overhead(self) -> float:
-        """Payload bits of the model's segments above the ideal, as a part of the ideal."""
+        """Payload bits of the model's segments above the ideal, as a part of the ideal.
+
+        The ideal is that of the probabilities that were coded with, online help included.
+        """
         above = self.agreement_bits + self.coder_bits + self.tail_bits
-        return above / self.ideal_bits if self.ideal_bits else 0.0
+        return above / (self.ideal_bits + self.help_bits) if self.ideal_bits else 0.0
+
+    @property
+    def model_alone_bytes(self) -> int:
+        """The blob's bytes if the model had got no online help, to within a byte a lane."""
+        return self.total_bytes - round(self.help_bits / 8)
 
 
 def rate_of(compressed_bytes: int, raw_bytes: int) -> float:

@@ -156,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
         "--lane-bytes", type=int, help="cut a lane every so many bytes, each tokenised alone"
     )
     compress.add_argument(
+        "--no-online", action="store_true", help="the model alone: do not learn from the text"
+    )
+    compress.add_argument(
         "--no-verify", action="store_true", help="do not decode again before writing"
     )
     compress.add_argument(
@@ -414,6 +417,7 @@ def _compress(options: argparse.Namespace) -> None:
         "lane_bytes": options.lane_bytes,
         "profile": options.profile,
         "margin": options.margin,
+        "online": not options.no_online,
         "verify": not options.no_verify,
     }
     result: Compressed | BlobCompressor
@@ -656,6 +660,9 @@ def _info(options: argparse.Namespace) -> None:
     print(f"compressed  {info.total_bytes:,} bytes, rate {info.rate:.4f}")
     if info.needs_model and info.model_size is not None:
         print(f"with model  {_adjusted(info.model_size, info.total_bytes, info.plain_bytes)}")
+    if info.helped_segments:
+        helped = f"{info.helped_segments} of {len(info.segments)} segments"
+        print(f"online help {helped}")
     for index, (method, plain, payload, lanes) in enumerate(info.segments):
         table = ", the table of files" * (index == 0 and info.members is not None)
         print(

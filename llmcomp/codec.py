@@ -149,6 +149,7 @@ class BlobInfo:
     total_bytes: int
     model_size: ModelSize | None
     segments: Sequence[tuple[str, int, int, int]]
+    helped_segments: int
     members: Sequence[Member] | None = None
 
     @property
@@ -181,6 +182,7 @@ def compress(
     lane_bytes: int | None = None,
     profile: str | None = None,
     margin: float | None = None,
+    online: bool = True,
     verify: bool = True,
     methods: Sequence[str] = METHODS,
 ) -> bytes:
@@ -198,6 +200,7 @@ def compress(
         lane_bytes=lane_bytes,
         profile=profile,
         margin=margin,
+        online=online,
         verify=verify,
         methods=methods,
     )
@@ -219,6 +222,7 @@ def trace(
     steer: Steer = None,
     lanes: int | None = None,
     lane_bytes: int | None = None,
+    online: bool = True,
 ) -> Trace:
     """Compresses bytes with the model and returns what the coder did, first segment only.
 
@@ -235,6 +239,7 @@ def trace(
         steer=steer,
         lanes=lanes,
         lane_bytes=lane_bytes,
+        online=online,
         verify=False,
         methods=("lm",),
         trace=True,
@@ -255,6 +260,7 @@ def compressing(
     lane_bytes: int | None = None,
     profile: str | None = None,
     margin: float | None = None,
+    online: bool = True,
     verify: bool = True,
     methods: Sequence[str] = METHODS,
     trace: bool = False,
@@ -276,6 +282,8 @@ def compressing(
             ``replay`` (the same steps in the same environment). The model's usual one by default.
         margin: in profile ``tolerant``, how far two machines' log-odds of a decision may lie
             apart; rounded up to a power of two. The model's own by default.
+        online: let statistics of the text itself help the model (`llmcomp.online`) in every
+            segment that gets smaller by it.
         verify: decode every segment again through the cached path before it is written; one that
             fails is kept without the model, and the bill says so.
         methods: what may be used of ``lm``, ``xz`` and ``stored``; the smallest wins.
@@ -290,7 +298,7 @@ def compressing(
         ModelError: if the model is not here, or a soft prompt was made for another one.
     """
     plain = as_bytes(data)
-    plan = Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace)
+    plan = Plan.make(len(plain), preset, lanes, lane_bytes, verify, methods, trace, online=online)
     choice = parse(steer)
     loaded = load_model(model) if isinstance(model, str) else model
     plan = replace(plan, numerics=numerics_for(loaded, profile, margin))
@@ -362,13 +370,14 @@ def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
         with Path(source).open("rb") as opened:
             return get_info(opened)
     file, parser = as_file(source), Parser()
-    total_bytes, table = 0, None
+    total_bytes, n_helped, table = 0, 0, None
     segments: list[tuple[str, int, int, int]] = []
     while not parser.unused and (piece := as_bytes(file.read(PIECE_BYTES))):
         total_bytes += len(piece)
         parser.feed(piece)
         for segment in iter(parser.next_segment, None):
             table = segment if segment.table else table
+            n_helped += segment.helped
             stored = sum(len(lane.payload) for lane in segment.lanes)
             method = segment.method.name.lower()
             segments.append((method, segment.plain_length, stored, len(segment.lanes)))
@@ -388,6 +397,7 @@ def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
         total_bytes=total_bytes,
         model_size=size_of_named(header.model, header.name),
         segments=segments,
+        helped_segments=n_helped,
         members=None if table is None else read_table(plain_table(table), plain_bytes),
     )
 
@@ -412,6 +422,7 @@ class Plan:
     verify: bool
     methods: Sequence[str]
     trace: bool
+    online: bool
     numerics: Numerics = FIXED
     table: bytes | None = None
 
@@ -425,6 +436,8 @@ class Plan:
         verify: bool,
         methods: Sequence[str],
         trace: bool,
+        *,
+        online: bool,
     ) -> Plan:
         """Checks the options of `compressing`, for an input of ``n_bytes`` bytes.
 
@@ -443,7 +456,7 @@ class Plan:
             raise ValueError(f"{cuts} lanes in a segment; the format has at most {MAX_LANES}")
         if lanes is not None and lane_bytes is not None:
             raise ValueError("give lanes or lane_bytes, not both")
-        return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace)
+        return cls(PRESETS[preset], lanes, lane_bytes, verify, tuple(methods), trace, online)
 
     def header(self, model: LanguageModel, steering: Steering) -> Header:
         """Makes the header of a blob.
@@ -646,8 +659,10 @@ class _Coded:
         bill.n_tokens += self.n_tokens
         for lane in self.lanes:
             bill.ideal_bits += lane.ideal_bits
+            bill.help_bits += lane.help_bits
             bill.agreement_bits += lane.agreement_bits
-            bill.coder_bits += lane.spent_bits - lane.ideal_bits - lane.agreement_bits
+            coded_for = lane.ideal_bits + lane.help_bits + lane.agreement_bits
+            bill.coder_bits += lane.spent_bits - coded_for
             bill.tail_bits += 8 * len(lane.payload) - lane.spent_bits
 
 
@@ -747,9 +762,10 @@ def _code(
     agreement = agreement_of(plan.numerics)
     if plan.numerics.profile is Profile.REPLAY:
         # counts bytes where the parallel pass counts tokens
-        encoding, scale = encode_stepwise(model, lanes, schedule, agreement), 1.0
+        encoding = encode_stepwise(model, lanes, schedule, agreement, online=plan.online)
+        scale = 1.0
     else:
-        encoding = encode(model, lanes, schedule, agreement, trace=recording)
+        encoding = encode(model, lanes, schedule, agreement, online=plan.online, trace=recording)
         scale = len(plain) / n_tokens
     encoded = yield from relay(encoding, "encode", start, total, scale)
     framed = [Lane(len(text), e.payload) for text, e in zip(texts, encoded, strict=True)]
@@ -757,7 +773,8 @@ def _code(
     if recording:
         traces = [e.trace for e in encoded if e.trace is not None]
         trace = Trace(traces, model.tokenizer.token_bytes, model.name)
-    return _Coded(Segment(Method.LM, framed, zlib.crc32(plain)), encoded, n_tokens, trace)
+    segment = Segment(Method.LM, framed, zlib.crc32(plain), helped=encoded[0].helped)
+    return _Coded(segment, encoded, n_tokens, trace)
 
 
 def _verified(
@@ -842,14 +859,15 @@ class SegmentDecoder:
     def decode_lanes(self, segment: Segment, lanes: slice) -> Steps[bytes]:
         """Decodes neighbouring lanes of a segment that a model coded, and no others.
 
-        Lanes are coded alone, so in profile ``fixed`` these are the bytes that decoding them all
-        would give; but the segment's plain checksum covers them all and so is not checked. In the
-        others all are decoded and checked.
+        In profile ``fixed`` and without online help lanes are coded alone, so these are the bytes
+        that decoding them all would give; but the segment's plain checksum covers them all and so
+        is not checked. Else all are decoded and checked.
 
         Raises:
             LLMCompError: as `decompressing` does.
         """
-        if self._header.numerics.profile is not Profile.FIXED:
+        if segment.helped or self._header.numerics.profile is not Profile.FIXED:
+            # a helped lane knows the others' tokens;
             # other numbers than the encoder's are possible, and only the checksum finds them out
             pieces, _ = yield from self._decode(segment, "the segment", 0, segment.plain_length)
             return b"".join(pieces[lanes])
@@ -876,10 +894,7 @@ class SegmentDecoder:
     def trace(self, segment: Segment, tokens: Sequence[Tokens]) -> Trace:
         """Records what the coder did in a segment whose tokens are decoded."""
         model, schedule, _ = self._for_lm()
-        lanes = [
-            record(model, ids, lane.payload, schedule)
-            for ids, lane in zip(tokens, segment.lanes, strict=True)
-        ]
+        lanes = record(model, tokens, segment.lanes, schedule, helped=segment.helped)
         return Trace(lanes, model.tokenizer.token_bytes, model.name)
 
     def _for_lm(self) -> tuple[LanguageModel, Schedule, Numerics]:
@@ -915,7 +930,9 @@ def _decode_lm(
     segment: Segment, model: LanguageModel, schedule: Schedule, numerics: Numerics
 ) -> Generator[int, None, tuple[list[bytes], list[Tokens]]]:
     """Decodes a segment's lanes: yields bytes done, returns each lane's bytes and ids."""
-    tokens = yield from decode_lanes(model, segment.lanes, schedule, agreement_of(numerics))
+    tokens = yield from decode_lanes(
+        model, segment.lanes, schedule, agreement_of(numerics), helped=segment.helped
+    )
     return [model.tokenizer.decode(ids) for ids in tokens], tokens
 
 

@@ -28,7 +28,8 @@ segments::
                                                steering is not 0
     segment  = tag                             1 byte; bits 0-1 method (0 stored, 1 xz, 2 lm),
                                                bit 2 last, bit 3 several lanes, bit 4 the table
-                                               of an archive, others 0
+                                               of an archive, bit 5 lm with online help (as
+                                               `llmcomp.online` says), others 0
                [n_lanes]                       varint, 2 to 4096, if bit 3
                plain_length                    varint, at most 2**20       } lm: this pair
                [payload_length]                varint, unless stored       } once a lane
@@ -83,7 +84,7 @@ PIECE_BYTES = 1 << 16
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", re.ASCII)
 
-_LAST, _LANES, _TABLE = 4, 8, 16
+_LAST, _LANES, _TABLE, _HELPED = 4, 8, 16, 32
 _LONGEST_HEAD = 1 + 2 + MAX_LANES * (3 + 5) + 4 + 10  # with room to see a varint run over
 CRC_BYTES = 4
 
@@ -196,12 +197,14 @@ class Segment:
         lanes: its lanes.
         plain_crc: CRC-32 of the plain bytes.
         table: whether they are an archive's table.
+        helped: whether online help had a part in it.
     """
 
     method: Method
     lanes: Sequence[Lane]
     plain_crc: int
     table: bool = False
+    helped: bool = False
 
     @property
     def plain_length(self) -> int:
@@ -217,7 +220,8 @@ class Segment:
             last: whether the blob ends here.
         """
         several = len(self.lanes) > 1
-        head = bytearray([self.method | last * _LAST | several * _LANES | self.table * _TABLE])
+        tag = self.method | last * _LAST | several * _LANES
+        head = bytearray([tag | self.table * _TABLE | self.helped * _HELPED])
         if several:
             head += varint(len(self.lanes))
         for lane in self.lanes:
@@ -239,6 +243,7 @@ class Head:
         plain_crc: CRC-32 of the plain bytes.
         last: whether the blob ends with this segment.
         table: whether the segment is an archive's table.
+        helped: whether online help had a part in it.
         size: the head's own bytes.
     """
 
@@ -247,6 +252,7 @@ class Head:
     plain_crc: int
     last: bool
     table: bool
+    helped: bool
     size: int
 
     @property
@@ -341,7 +347,7 @@ def open_segment(header: bytes, index: int, head: Head, framed: bytes) -> Segmen
     for plain, payload in head.lengths:
         lanes.append(Lane(plain, framed[at : at + payload]))
         at += payload
-    return Segment(head.method, lanes, head.plain_crc, head.table)
+    return Segment(head.method, lanes, head.plain_crc, head.table, head.helped)
 
 
 def cut(end: int, count: int, at: int) -> DamagedError:
@@ -631,9 +637,12 @@ def read_head(reader: Reader, index: int) -> Head:
 def _read_head(reader: Reader, index: int, limit: int | None = None) -> Head:
     """Reads a head; refuses one whose payload and stored checksum pass ``limit`` bytes."""
     start, tag = reader.at, reader.byte()
-    if tag >> 5 or tag & 3 == 3:
+    if tag >> 6 or tag & 3 == 3:
         raise VersionError(f"segment tag {tag:#04x} is unknown here; update llmcomp")
     method, last, table = Method(tag & 3), bool(tag & _LAST), bool(tag & _TABLE)
+    helped = bool(tag & _HELPED)
+    if helped and method is not Method.LM:
+        raise FormatError(f"online help in a {method.name.lower()} segment")
     if table and (index or method is Method.LM):
         raise FormatError(
             f"segment {index}, of method {method.name.lower()}, claims to be an archive's table; "
@@ -666,4 +675,4 @@ def _read_head(reader: Reader, index: int, limit: int | None = None) -> Head:
     if room == SEGMENT_BYTES and (index or not last):
         raise FormatError(f"segment {index} is empty; only an empty blob has one such")
     plain_crc = int.from_bytes(reader.take(CRC_BYTES), "little")
-    return Head(method, lengths, plain_crc, last, table, reader.at - start)
+    return Head(method, lengths, plain_crc, last, table, helped, reader.at - start)

@@ -15,7 +15,7 @@ Masses are integers and their running sum is exact, so a node's mass is one subt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
 from llmcomp.exact import exp
+from llmcomp.online import NO_HELP, OnlineHelp, learn, open_step, predict
 from llmcomp.parallel import each_part
 from llmcomp.tracing import CANDIDATES
 
@@ -148,6 +149,16 @@ class Decisions:
     ideal_bits: Float64Array
 
 
+NO_DECISIONS = Decisions(
+    np.zeros(0, np.int32),
+    np.zeros(0, np.uint8),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.int64),
+    np.zeros(0),
+)
+"""What no token costs."""
+
+
 def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.integer]) -> Decisions:
     """Turns known tokens into decisions.
 
@@ -180,7 +191,11 @@ def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.inte
 
 
 def decode(
-    tree: DecisionTree, logits: Float64Array, lanes: LaneDecoders, alive: npt.NDArray[np.bool_]
+    tree: DecisionTree,
+    logits: Float64Array,
+    lanes: LaneDecoders,
+    alive: npt.NDArray[np.bool_],
+    help_: OnlineHelp = NO_HELP,
 ) -> IntArray:
     """Decodes the next token of every living lane.
 
@@ -189,6 +204,7 @@ def decode(
         logits: float64[L, V].
         lanes: the lanes' decoders, whose registers move on.
         alive: bool[L]; other lanes are left alone and give id 0.
+        help_: of these lanes; it learns what they decode to.
 
     Returns:
         int64[L], token ids.
@@ -209,9 +225,12 @@ def decode(
             lanes.stop[part],
             alive[part],
             tokens[part],
+            help_,
+            part.start,
         )
 
     each_part(len(alive), some)
+    learn(help_, tokens, alive)
     return tokens
 
 
@@ -242,6 +261,7 @@ class Survey:
         candidates: int64[N, C], the ids of largest mass, best first, lower leaf first on a tie.
         offset: float64[N, C], where in the interval each candidate's own would begin.
         share: float64[N, C], how much of the interval it would keep.
+        paths: int32[N, C, depth], ``p0`` of the decisions that lead to each candidate.
     """
 
     entropy_bits: Float64Array
@@ -249,6 +269,7 @@ class Survey:
     candidates: IntArray
     offset: Float64Array
     share: Float64Array
+    paths: npt.NDArray[np.int32]
 
 
 def survey(
@@ -272,6 +293,7 @@ def survey(
         np.empty((n, C), np.int64),
         np.empty((n, C)),
         np.empty((n, C)),
+        np.zeros((n, C, tree.depth), np.int32),
     )
     _survey(
         np.ascontiguousarray(logits),
@@ -285,8 +307,67 @@ def survey(
         found.candidates,
         found.offset,
         found.share,
+        found.paths,
     )
     return found
+
+
+def help_decisions(
+    tree: DecisionTree,
+    help_: OnlineHelp,
+    tokens: Sequence[npt.NDArray[np.integer]],
+    decisions: Sequence[Decisions],
+    surveys: Sequence[Survey] = (),
+) -> list[Decisions]:
+    """Walks lanes that step together, as the decoder does, and lets online help change ``p0``.
+
+    Args:
+        tree: the model's tree.
+        help_: of these lanes; it learns their tokens.
+        tokens: int[T], each lane's ids.
+        decisions: each lane's, with agreed probabilities.
+        surveys: each lane's, if pictures are wanted; their candidates, which the model chose, get
+            the intervals that the coder would have used, and are sorted by these.
+
+    Returns:
+        The same decisions with other ``p0``, where they belong to a node.
+    """
+    ids = np.concatenate(tokens).astype(np.int64)
+    lengths = np.array([len(lane) for lane in tokens], np.int64)
+    p0 = np.concatenate([d.p0 for d in decisions])
+    shape = (len(ids), surveys[0].candidates.shape[1] if surveys else 0)
+    offset, share = np.zeros(shape), np.zeros(shape)
+    candidates, paths = np.zeros(shape, np.int64), np.zeros((*shape, 1), np.int32)
+    if surveys:
+        candidates = tree.rank[np.concatenate([seen.candidates for seen in surveys])]
+        paths = np.concatenate([seen.paths for seen in surveys])
+    _help(
+        help_,
+        tree.cut,
+        tree.left,
+        tree.right,
+        ids,
+        lengths,
+        np.concatenate([d.counts for d in decisions]),
+        np.concatenate([d.nodes for d in decisions]),
+        p0,
+        candidates,
+        paths,
+        offset,
+        share,
+    )
+    ends = np.cumsum(lengths)
+    for seen, end in zip(surveys, ends, strict=False):  # there may be none
+        here = slice(end - len(seen.ranks), end)
+        best = np.argsort(-share[here], axis=1, kind="stable")
+        for view, values in (
+            (seen.candidates, seen.candidates),
+            (seen.offset, offset[here]),
+            (seen.share, share[here]),
+        ):
+            view[:] = np.take_along_axis(values, best, axis=1)
+    pieces = np.split(p0, np.cumsum([len(d.p0) for d in decisions])[:-1])
+    return [replace(d, p0=piece) for piece, d in zip(pieces, decisions, strict=True)]
 
 
 @njit(cache=True, nogil=True)
@@ -338,7 +419,7 @@ def _decide(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _decode(  # type: ignore[no-untyped-def]
-    logits, order, cuts, left, right, state, data, start, stop, alive, tokens
+    logits, order, cuts, left, right, state, data, start, stop, alive, tokens, help_, first
 ):
     vocabulary = len(order)
     masses = np.empty(vocabulary, np.int64)
@@ -347,10 +428,12 @@ def _decode(  # type: ignore[no-untyped-def]
         if not alive[lane]:
             continue
         _accumulate(logits[lane], order, masses, cumulative)
+        open_step(help_, first + lane)
         low, high, node = 0, vocabulary, 0
         while high - low > 1:
             cut = cuts[node]
             probability = _p0(cumulative, low, cut, high)
+            probability = predict(help_, first + lane, node, low, cut, high, probability)
             if decode_answer(state[lane], data, start[lane], stop[lane], probability) == 0:
                 high, node = cut, left[node]
             else:
@@ -360,7 +443,7 @@ def _decode(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _survey(  # type: ignore[no-untyped-def]
-    logits, leaves, order, cuts, left, right, entropy, ranks, candidates, offset, share
+    logits, leaves, order, cuts, left, right, entropy, ranks, candidates, offset, share, paths
 ):
     vocabulary = len(order)
     masses = np.empty(vocabulary, np.int64)
@@ -388,13 +471,79 @@ def _survey(  # type: ignore[no-untyped-def]
         for c in range(len(best)):
             leaf = best[c]
             candidates[n, c] = order[leaf]
-            start, width, low, high, node = 0.0, 1.0, 0, vocabulary, 0
+            start, width, low, high, node, k = 0.0, 1.0, 0, vocabulary, 0, 0
             while high - low > 1:
                 cut = cuts[node]
-                before = _p0(cumulative, low, cut, high) / _ONE
+                paths[n, c, k] = _p0(cumulative, low, cut, high)
+                before = paths[n, c, k] / _ONE
+                k += 1
                 if leaf < cut:
                     width, high, node = width * before, cut, left[node]
                 else:
                     start, width = start + width * before, width * (1.0 - before)
                     low, node = cut, right[node]
             offset[n, c], share[n, c] = start, width
+
+
+@njit(cache=True, nogil=True)
+def _help(  # type: ignore[no-untyped-def]
+    help_,
+    cuts,
+    left,
+    right,
+    tokens,
+    lengths,
+    counts,
+    nodes,
+    p0,
+    candidates,
+    paths,
+    offset,
+    share,
+):
+    """Walks lanes that step together, as the decoder does, and replaces ``p0``."""
+    n_lanes, vocabulary = len(lengths), len(cuts) + 1
+    token_at = np.cumsum(lengths) - lengths
+    starts = np.cumsum(counts) - counts
+    alive, step_tokens = np.zeros(n_lanes, np.bool_), np.zeros(n_lanes, np.int64)
+    for step in range(lengths.max()):
+        for lane in range(n_lanes):
+            alive[lane] = step < lengths[lane]
+            if not alive[lane]:
+                continue
+            at = token_at[lane] + step
+            for c in range(candidates.shape[1]):
+                offset[at, c], share[at, c] = _interval(
+                    help_, lane, candidates[at, c], cuts, left, right, paths[at, c]
+                )
+            step_tokens[lane] = tokens[at]
+            leaf = help_.rank[tokens[at]]
+            open_step(help_, lane)
+            low, high, node = 0, vocabulary, 0
+            for k in range(starts[at], starts[at] + counts[at]):
+                if nodes[k] < 0:  # agreement's own
+                    continue
+                cut = cuts[node]
+                p0[k] = predict(help_, lane, node, low, cut, high, p0[k])
+                if leaf < cut:
+                    high, node = cut, left[node]
+                else:
+                    low, node = cut, right[node]
+        learn(help_, step_tokens, alive)
+
+
+@njit(cache=True, nogil=True)
+def _interval(help_, lane, leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
+    """Where a token's interval would begin in the present one, and how wide it would be."""
+    open_step(help_, lane)
+    start, width, low, high, node, k = 0.0, 1.0, 0, len(cuts) + 1, 0, 0
+    while high - low > 1:
+        cut = cuts[node]
+        before = predict(help_, lane, node, low, cut, high, path[k]) / _ONE
+        k += 1
+        if leaf < cut:
+            width, high, node = width * before, cut, left[node]
+        else:
+            start, width = start + width * before, width * (1.0 - before)
+            low, node = cut, right[node]
+    return start, width

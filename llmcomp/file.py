@@ -54,6 +54,7 @@ class LLMCompressor:
         lane_bytes: int | None = None,
         profile: str | None = None,
         margin: float | None = None,
+        online: bool = True,
         verify: bool = True,
         methods: Sequence[str] = METHODS,
     ) -> None:
@@ -65,6 +66,7 @@ class LLMCompressor:
             lane_bytes=lane_bytes,
             profile=profile,
             margin=margin,
+            online=online,
             verify=verify,
             methods=methods,
         )
@@ -191,6 +193,7 @@ class LLMFile(io.BufferedIOBase):
         lane_bytes: int | None = None,
         profile: str | None = None,
         margin: float | None = None,
+        online: bool | None = None,
         verify: bool | None = None,
         methods: Sequence[str] | None = None,
     ) -> None:
@@ -207,6 +210,7 @@ class LLMFile(io.BufferedIOBase):
             "lane_bytes": lane_bytes,
             "profile": profile,
             "margin": margin,
+            "online": online,
             "verify": verify,
             "methods": methods,
         }
@@ -225,6 +229,7 @@ class LLMFile(io.BufferedIOBase):
                 lane_bytes=lane_bytes,
                 profile=profile,
                 margin=margin,
+                online=online is not False,
                 verify=verify is not False,
                 methods=METHODS if methods is None else methods,
             )
@@ -354,6 +359,7 @@ def open(  # noqa: A001 - the name lzma has for it
     lane_bytes: int | None = None,
     profile: str | None = None,
     margin: float | None = None,
+    online: bool | None = None,
     verify: bool | None = None,
     methods: Sequence[str] | None = None,
     encoding: str | None = None,
@@ -372,6 +378,7 @@ def open(  # noqa: A001 - the name lzma has for it
         lane_bytes: as there.
         profile: as there.
         margin: as there.
+        online: as there.
         verify: as there.
         methods: as there.
         encoding: for text, as in `io.TextIOWrapper`; and the next two.
@@ -397,6 +404,7 @@ def open(  # noqa: A001 - the name lzma has for it
         lane_bytes=lane_bytes,
         profile=profile,
         margin=margin,
+        online=online,
         verify=verify,
         methods=methods,
     )

@@ -3,13 +3,15 @@
 In: a model, its schedule and either the lanes' tokens or their payloads. Out: the other.
 Encoding scores every (lane, window) in parallel; decoding steps all lanes at once. How the two come
 to the same probabilities is an `Agreement`'s work; where nothing can bridge their numbers,
-`encode_stepwise` takes the decoder's own steps.
+`encode_stepwise` takes the decoder's own steps. Online help, if wanted, improves on the agreed
+probabilities: it walks all lanes in the decoder's order once everything is scored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +19,11 @@ import numpy.typing as npt
 from llmcomp.agreement import EXACT, Agreement, Reader
 from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, Registers, narrowing
 from llmcomp.container import Lane
-from llmcomp.decisions import Decisions, Survey, survey
+from llmcomp.decisions import NO_DECISIONS, Decisions, Survey, help_decisions, survey
 from llmcomp.errors import MismatchError
 from llmcomp.models.base import Float64Array, LanguageModel, Session, Tokens
+from llmcomp.online import NO_HELP, OnlineHelp
 from llmcomp.schedule import Schedule, Window
-from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
@@ -34,7 +36,9 @@ class EncodedLane:
 
     Attributes:
         payload: the lane's bytes.
-        ideal_bits: ``-log2 p`` of its tokens.
+        ideal_bits: ``-log2 p`` of its tokens under the model.
+        helped: whether online help had a part in it.
+        help_bits: what that added to the ideal, below zero where it saved.
         spent_bits: what the coder spent, before rounding to whole bytes.
         agreement_bits: part of that which only makes two sides agree.
         trace: what the coder did, if that was asked for.
@@ -42,6 +46,8 @@ class EncodedLane:
 
     payload: bytes
     ideal_bits: float
+    helped: bool
+    help_bits: float
     spent_bits: float
     agreement_bits: float
     trace: LaneTrace | None
@@ -53,6 +59,7 @@ def encode(
     schedule: Schedule,
     agreement: Agreement = EXACT,
     *,
+    online: bool = False,
     trace: bool = False,
 ) -> Generator[int, None, list[EncodedLane]]:
     """Encodes lanes in one parallel pass.
@@ -62,6 +69,7 @@ def encode(
         lanes: int64[T] token ids of each lane.
         schedule: how windows move.
         agreement: how the decoder will come to the same probabilities.
+        online: let online help have a part in all lanes, if together they get shorter by it.
         trace: record every step of the coder too; only where the agreement is `EXACT`.
 
     Yields:
@@ -73,17 +81,17 @@ def encode(
     Raises:
         ModelError: if the model's logits cannot be used.
     """
-    decisions: list[list[Decisions]] = [[] for _ in lanes]
-    surveys: list[list[Survey]] = [[] for _ in lanes]
+    parts: list[list[Decisions]] = [[] for _ in lanes]
+    views: list[list[Survey]] = [[] for _ in lanes]
     for lane, targets, logits in scored(model, lanes, schedule):
-        decisions[lane].append(agreement.ask(model.tree, logits, targets))
+        parts[lane].append(agreement.ask(model.tree, logits, targets))
         if trace:
-            surveys[lane].append(survey(model.tree, logits, targets))
+            views[lane].append(survey(model.tree, logits, targets))
         yield len(targets)
-    return [
-        _finish_lane(model, tokens, agreement, parts, views)
-        for tokens, parts, views in zip(lanes, decisions, surveys, strict=True)
-    ]
+    decisions = [_settled(agreement, found) for found in parts]
+    surveys = [_joined(found) if found else None for found in views]
+    due = _plain_lengths(model, lanes)
+    return _finish(model, lanes, schedule, due, decisions, surveys, online=online)
 
 
 def scored(
@@ -112,6 +120,8 @@ def encode_stepwise(
     lanes: Sequence[Tokens],
     schedule: Schedule,
     agreement: Agreement = EXACT,
+    *,
+    online: bool = False,
 ) -> Generator[int, None, list[EncodedLane]]:
     """Encodes lanes by the very steps that `decode_lanes` takes: as slow, and the same numbers.
 
@@ -120,6 +130,7 @@ def encode_stepwise(
         lanes: int64[T] token ids of each lane.
         schedule: how windows move.
         agreement: as in `encode`.
+        online: as in `encode`.
 
     Yields:
         Bytes encoded since the last yield.
@@ -130,12 +141,11 @@ def encode_stepwise(
     Raises:
         ModelError: if the model's logits cannot be used.
     """
-    table = model.tokenizer.token_bytes
-    due = [sum(len(table[i]) for i in tokens) for tokens in lanes]
-    encoded: dict[int, EncodedLane] = {}
+    due = _plain_lengths(model, lanes)
+    decisions: list[list[Decisions]] = [[] for _ in lanes]
     for places in _together(model, due, schedule):
         group = [lanes[lane] for lane in places]
-        parts: list[list[Decisions]] = [[] for _ in group]
+        parts = [decisions[lane] for lane in places]
         longest = max(map(len, group), default=0)
         known = np.zeros((len(group), longest), np.int64)
         for row, tokens in zip(known, group, strict=True):
@@ -154,9 +164,8 @@ def encode_stepwise(
             return np.where(alive, known[:, at], 0)
 
         yield from _step_group(model, [due[lane] for lane in places], schedule, choose)
-        for lane, tokens, found in zip(places, group, parts, strict=True):
-            encoded[lane] = _finish_lane(model, tokens, agreement, found, [])
-    return [encoded[lane] for lane in range(len(lanes))]
+    settled = [_settled(agreement, found) for found in decisions]
+    return _finish(model, lanes, schedule, due, settled, [None] * len(lanes), online=online)
 
 
 def decode_lanes(
@@ -165,6 +174,7 @@ def decode_lanes(
     schedule: Schedule,
     agreement: Agreement = EXACT,
     *,
+    helped: bool = False,
     most_tokens: int | None = None,
 ) -> Generator[int, None, list[Tokens]]:
     """Decodes lanes in lockstep through the cached pass.
@@ -174,6 +184,7 @@ def decode_lanes(
         lanes: payloads and the lengths they decode to.
         schedule: how windows move.
         agreement: how the encoder came to its probabilities.
+        helped: whether online help had a part in it; then these must be all lanes of a segment.
         most_tokens: stop every lane there at the latest; only a rehearsal of damage does.
 
     Yields:
@@ -187,9 +198,10 @@ def decode_lanes(
     """
     found: dict[int, Tokens] = {}
     due = [lane.plain_length for lane in lanes]
+    help_ = _help(model, due) if helped else NO_HELP
     for places in _together(model, due, schedule):
         decoders = LaneDecoders([lanes[lane].payload for lane in places])
-        reader = agreement.reader(model.tree, decoders)
+        reader = agreement.reader(model.tree, decoders, help_.group(places) if helped else NO_HELP)
 
         def choose(
             logits: Float64Array, alive: npt.NDArray[np.bool_], _: int, reader: Reader = reader
@@ -208,8 +220,9 @@ def _together(model: LanguageModel, due: Sequence[int], schedule: Schedule) -> l
     A lane that is done stays in the batch, so a group's lanes differ by at most a factor of two in
     length: no blob can ask for more than twice the work of what it claims to hold.
 
-    With exact logits it does not matter to the numbers who steps beside whom; for the rest encoder
-    and decoder group alike, because nothing but the plain lengths ``due`` counts.
+    With exact logits and no online help it does not matter to the numbers who steps beside whom;
+    for the rest encoder and decoder group alike, because nothing but the plain lengths ``due``
+    counts.
     """
     groups: list[list[int]] = []
     room = 0
@@ -275,12 +288,37 @@ def _step_group(
     return [history[lane, : counts[lane]] for lane in range(len(due))]
 
 
-def record(model: LanguageModel, tokens: Tokens, payload: bytes, schedule: Schedule) -> LaneTrace:
-    """Traces a lane whose tokens and payload are known already, as a decoder finds them."""
-    (lane,) = run(encode(model, [tokens], schedule, trace=True))
-    if lane.trace is None:
-        raise ValueError("an empty lane leaves no trace")
-    return replace(lane.trace, payload=payload)
+def record(
+    model: LanguageModel,
+    tokens: Sequence[Tokens],
+    lanes: Sequence[Lane],
+    schedule: Schedule,
+    *,
+    helped: bool = False,
+) -> list[LaneTrace]:
+    """Traces lanes that are decoded already, as a decoder finds them.
+
+    Args:
+        model: the language model, of profile ``fixed``.
+        tokens: int64[T] token ids of each lane, at least one.
+        lanes: payloads and the lengths they were to decode to.
+        schedule: how windows move.
+        helped: as in `decode_lanes`.
+    """
+    parts: list[list[Decisions]] = [[] for _ in lanes]
+    views: list[list[Survey]] = [[] for _ in lanes]
+    for place, targets, logits in scored(model, tokens, schedule):
+        parts[place].append(EXACT.ask(model.tree, logits, targets))
+        views[place].append(survey(model.tree, logits, targets))
+    decisions, surveys = [EXACT.settle(found) for found in parts], [_joined(v) for v in views]
+    if helped:
+        due = [lane.plain_length for lane in lanes]
+        decisions = _helped(model, tokens, schedule, due, decisions, surveys)
+    traces = []
+    for ids, lane, found, view in zip(tokens, lanes, decisions, surveys, strict=True):
+        registers = Encoder().push_recorded(found.p0, found.answers)
+        traces.append(_trace(model, ids, found, registers, view, lane.payload))
+    return traces
 
 
 def _batches(
@@ -325,34 +363,102 @@ def _with_start(model: LanguageModel, context: Tokens) -> Tokens:
     return np.concatenate([start, context], axis=1)
 
 
-def _finish_lane(
+def _plain_lengths(model: LanguageModel, lanes: Sequence[Tokens]) -> list[int]:
+    """Counts the bytes of each lane."""
+    table = model.tokenizer.token_bytes
+    return [sum(len(table[i]) for i in tokens) for tokens in lanes]
+
+
+def _settled(agreement: Agreement, parts: Sequence[Decisions]) -> Decisions:
+    """Settles a lane's decisions; an empty lane has none."""
+    return agreement.settle(parts) if parts else NO_DECISIONS
+
+
+def _joined(parts: Sequence[Survey]) -> Survey:
+    """Joins what was seen at consecutive places."""
+    return Survey(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Survey)))
+
+
+def _help(model: LanguageModel, due: Sequence[int]) -> OnlineHelp:
+    return OnlineHelp.begin(model.tree.rank, model.tree.depth, model.tokenizer.token_bytes, due)
+
+
+def _helped(
     model: LanguageModel,
-    tokens: Tokens,
-    agreement: Agreement,
-    parts: list[Decisions],
-    views: list[Survey],
+    lanes: Sequence[Tokens],
+    schedule: Schedule,
+    due: Sequence[int],
+    decisions: Sequence[Decisions],
+    surveys: Sequence[Survey | None],
+) -> list[Decisions]:
+    """Lets online help walk all lanes of a segment in the decoder's order.
+
+    Where lanes were surveyed, the surveys' intervals change with the probabilities.
+    """
+    help_, found = _help(model, due), list(decisions)
+    for places in _together(model, due, schedule):
+        parts = help_decisions(
+            model.tree,
+            help_.group(places),
+            [lanes[place] for place in places],
+            [found[place] for place in places],
+            [view for place in places if (view := surveys[place]) is not None],
+        )
+        for place, part in zip(places, parts, strict=True):
+            found[place] = part
+    return found
+
+
+def _finish(
+    model: LanguageModel,
+    lanes: Sequence[Tokens],
+    schedule: Schedule,
+    due: Sequence[int],
+    decisions: Sequence[Decisions],
+    surveys: Sequence[Survey | None],
+    *,
+    online: bool,
+) -> list[EncodedLane]:
+    """Codes a segment's lanes, helped if that is allowed and pays."""
+    alone = [_coded(model, *lane) for lane in zip(lanes, decisions, surveys, strict=True)]
+    if not online:
+        return alone
+    views = [deepcopy(view) for view in surveys]
+    others = _helped(model, lanes, schedule, due, decisions, views)
+    helped = [
+        replace(_coded(model, tokens, other, view), helped=True, help_bits=_bits(other) - _bits(d))
+        for tokens, other, view, d in zip(lanes, others, views, decisions, strict=True)
+    ]
+    sizes = [sum(len(lane.payload) for lane in way) for way in (alone, helped)]
+    return helped if sizes[1] < sizes[0] else alone
+
+
+def _coded(
+    model: LanguageModel, tokens: Tokens, decisions: Decisions, view: Survey | None
 ) -> EncodedLane:
     """Codes a lane's decisions, recording the registers if the lane was surveyed."""
-    encoder = Encoder()
-    if not parts:
-        return EncodedLane(encoder.finish(), 0.0, 0.0, 0.0, None)
-    decisions = agreement.settle(parts)
+    encoder, trace = Encoder(), None
     ideal, agreeing = float(decisions.ideal_bits.sum()), _agreement_bits(decisions)
-    if not views:
+    if view is None:
         encoder.push(decisions.p0, decisions.answers)
-        spent = encoder.spent_bits
-        return EncodedLane(encoder.finish(), ideal, spent, agreeing, None)
-    registers = encoder.push_recorded(decisions.p0, decisions.answers)
-    spent, payload = encoder.spent_bits, encoder.finish()
-    trace = _trace(model, tokens, decisions, registers, views, payload)
-    return EncodedLane(payload, ideal, spent, agreeing, trace)
+        spent, payload = encoder.spent_bits, encoder.finish()
+    else:
+        registers = encoder.push_recorded(decisions.p0, decisions.answers)
+        spent, payload = encoder.spent_bits, encoder.finish()
+        trace = _trace(model, tokens, decisions, registers, view, payload)
+    return EncodedLane(payload, ideal, False, 0.0, spent, agreeing, trace)
+
+
+def _bits(decisions: Decisions) -> float:
+    """What decisions cost at their probabilities."""
+    share = decisions.p0 / (1 << PROBABILITY_BITS)
+    return float(-np.log2(np.where(decisions.answers, 1.0 - share, share)).sum())
 
 
 def _agreement_bits(decisions: Decisions) -> float:
     """Bits of the decisions that belong to no node of the tree."""
     extra = decisions.nodes < 0
-    share = decisions.p0[extra] / (1 << PROBABILITY_BITS)
-    return float(-np.log2(np.where(decisions.answers[extra], 1.0 - share, share)).sum())
+    return _bits(replace(decisions, p0=decisions.p0[extra], answers=decisions.answers[extra]))
 
 
 def _trace(
@@ -360,7 +466,7 @@ def _trace(
     tokens: Tokens,
     decisions: Decisions,
     registers: Registers,
-    views: Sequence[Survey],
+    view: Survey,
     payload: bytes,
 ) -> LaneTrace:
     """Gathers what the coder did, decision by decision, into steps of tokens."""
@@ -373,8 +479,8 @@ def _trace(
         lengths=np.array([len(table[i]) for i in tokens]),
         ideal_bits=decisions.ideal_bits,
         cost_bits=-np.log2(share),
-        entropy_bits=np.concatenate([v.entropy_bits for v in views]),
-        ranks=np.concatenate([v.ranks for v in views]),
+        entropy_bits=view.entropy_bits,
+        ranks=view.ranks,
         offset=offset,
         share=share,
         out=registers.out[last],
@@ -382,9 +488,9 @@ def _trace(
         width=registers.width[last],
         pending=registers.pending[last],
         carried=np.maximum.reduceat(registers.carried, first),
-        candidates=np.concatenate([v.candidates for v in views]),
-        candidate_offset=np.concatenate([v.offset for v in views]),
-        candidate_share=np.concatenate([v.share for v in views]),
+        candidates=view.candidates,
+        candidate_offset=view.offset,
+        candidate_share=view.share,
         n_decisions=decisions.counts,
         decision_share=registers.share,
         answers=decisions.answers,

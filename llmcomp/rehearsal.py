@@ -6,13 +6,23 @@ damaged number takes. Only for teaching: the codec itself refuses damage at the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from llmcomp.codec import agreement_of, decompressing, model_for
-from llmcomp.container import CRC_BYTES, Container, Frame, Lane, Method, Profile, unpack
+from llmcomp.container import (
+    CRC_BYTES,
+    Container,
+    Frame,
+    Lane,
+    Method,
+    Profile,
+    Segment,
+    unpack,
+)
 from llmcomp.errors import LLMCompError
 from llmcomp.lanes import decode_lanes, record
 from llmcomp.models.base import LanguageModel
@@ -75,9 +85,11 @@ def rehearse(
         if found is None:
             payload = frame.payload <= flip // 8 < frame.stop - CRC_BYTES
             return Rehearsal("envelope" if payload else "checksum", verdict, None)
-        lane, start = found
-        bent = bytes(damaged[start : start + len(lane.payload)])
-        return _follow(intact, lane, bent, verdict, model, most_tokens)
+        place, start = found
+        lanes = list(frame.segment.lanes)
+        bent = bytes(damaged[start : start + len(lanes[place].payload)])
+        lanes[place] = replace(lanes[place], payload=bent)
+        return _follow(intact, frame.segment, lanes, place, verdict, model, most_tokens)
     return Rehearsal("envelope", verdict, None)
 
 
@@ -90,42 +102,48 @@ def _refusal(damaged: bytes) -> str:
     raise AssertionError("a CRC-32 misses no single flipped bit")
 
 
-def _lane_at(frame: Frame, byte: int) -> tuple[Lane, int] | None:
-    """Finds the model-coded lane whose payload holds a byte, and where that payload begins."""
+def _lane_at(frame: Frame, byte: int) -> tuple[int, int] | None:
+    """Finds the place of the model-coded lane that holds a byte, and where its payload begins."""
     start = frame.payload
-    for lane in frame.segment.lanes:
+    for place, lane in enumerate(frame.segment.lanes):
         if frame.segment.method is Method.LM and start <= byte < start + len(lane.payload):
-            return lane, start
+            return place, start
         start += len(lane.payload)
     return None
 
 
 def _follow(
     intact: Container,
-    lane: Lane,
-    bent: bytes,
+    segment: Segment,
+    bent: Sequence[Lane],
+    place: int,
     verdict: str,
     model: str | LanguageModel | None,
     most_tokens: int,
 ) -> Rehearsal:
-    """Decodes the lane with and without the flip and compares the paths."""
+    """Decodes a segment with and without the flip and compares the paths of the lane it is in."""
     chosen, schedule = model_for(intact.header, model)
     numerics = intact.header.numerics
+    # without online help no lane knows of the others
+    some = slice(None) if segment.helped else slice(place, place + 1)
+    place -= some.start or 0
     true, astray = (
         run(
             decode_lanes(
                 chosen,
-                [Lane(lane.plain_length, payload)],
+                lanes[some],
                 schedule,
                 agreement_of(numerics),
+                helped=segment.helped,
                 most_tokens=most_tokens,
             )
-        )[0]
-        for payload in (lane.payload, bent)
+        )
+        for lanes in (segment.lanes, bent)
     )
-    outcome: Outcome = "spare" if np.array_equal(true, astray) else "number"
+    same = np.array_equal(true[place], astray[place])
+    outcome: Outcome = "spare" if same else "number"
     if numerics.profile is not Profile.FIXED:
         return Rehearsal(outcome, verdict, None)
-    path = record(chosen, astray, bent, schedule)
-    trace = Trace([path], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
+    paths = record(chosen, astray, bent[some], schedule, helped=segment.helped)
+    trace = Trace([paths[place]], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
     return Rehearsal(outcome, verdict, trace)

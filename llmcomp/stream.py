@@ -112,6 +112,7 @@ class BlobCompressor:
         lane_bytes: int | None = None,
         profile: str | None = None,
         margin: float | None = None,
+        online: bool = True,
         verify: bool = True,
         methods: Sequence[str] = METHODS,
         total: int | None = None,
@@ -126,6 +127,7 @@ class BlobCompressor:
             verify=verify,
             methods=methods,
             trace=False,
+            online=online,
         )
         plan = self._planned(total or 0)
         check_limit(max_seconds)

@@ -254,12 +254,12 @@ def test_the_command_line_bills_the_model(nano, tmp_path, capsys):
 def test_a_file_that_needs_no_model_is_billed_without(nano, tmp_path, capsys):
     path = tmp_path / "a"
     path.write_bytes(b"ab" * 4000)
-    assert main(["compress", str(path), "--model", "nano", "--json"]) == 0
+    assert main(["compress", str(path), "--model", "nano", "--no-online", "--json"]) == 0
     bill = json.loads(capsys.readouterr().out)
     assert bill["model"] is None
     assert bill["adjusted_rate"] == bill["rate"]
     assert bill["break_even_bytes"] == 0.0
-    assert main(["compress", str(path), "--model", "nano", "-f"]) == 0
+    assert main(["compress", str(path), "--model", "nano", "--no-online", "-f"]) == 0
     assert "model" not in capsys.readouterr().err
     assert main(["info", f"{path}.llmc"]) == 0
     assert "with model" not in capsys.readouterr().out

@@ -72,15 +72,17 @@ def test_pure_text_stays_in_one_piece():
 
 def test_what_xz_does_much_better_is_its_own_only_in_long_files():
     model = LetterModel()
-    assert kept(LOG, model) == [("xz", len(LOG))]
+    assert kept(LOG, model, online=False) == [("xz", len(LOG))]
     assert model.scored > len(LOG)  # all of an input is tried before xz wins
     model = LetterModel()
     long = LOG * (SEGMENT_BYTES // len(LOG)) + b"the end"
-    assert [method for method, _ in kept(long, model)] == ["xz", "lm"]
+    assert [method for method, _ in kept(long, model, online=False)] == ["xz", "lm"]
     assert model.scored < 20_000
-    stream = LLMCompressor(model=model, verify=False)  # does not know how long it will be
+    stream = LLMCompressor(
+        model=model, verify=False, online=False
+    )  # does not know how long it will be
     streamed = stream.compress(long) + stream.flush()
-    assert streamed == llmcomp.compress(long, model=model, verify=False)
+    assert streamed == llmcomp.compress(long, model=model, verify=False, online=False)
     assert model.scored < 60_000
 
 

@@ -26,10 +26,12 @@ TEXT = (
 )
 
 
-@pytest.fixture(scope="module")
-def blob() -> bytes:
-    made = llmcomp.compress(TEXT, model=FakeModel(), methods=("lm",), lanes=2)
-    assert 250 <= len(made) <= 400
+@pytest.fixture(scope="module", params=[False, True], ids=["alone", "helped"])
+def blob(request: pytest.FixtureRequest) -> bytes:
+    options = {"methods": ("lm",), "lanes": 2, "online": request.param}
+    made = llmcomp.compress(TEXT, model=FakeModel(), **options)
+    assert llmcomp.get_info(made).helped_segments == request.param
+    assert 200 <= len(made) <= 400
     return made
 
 

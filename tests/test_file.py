@@ -419,7 +419,12 @@ class CountingModel(FakeModel):
         return super().begin(rows, room)
 
 
-LANED = llmcomp.compress(TEXT, model=MODEL, methods=("lm",), lane_bytes=100, verify=False)
+LANED, HELPED = (
+    llmcomp.compress(
+        TEXT, model=MODEL, methods=("lm",), lane_bytes=100, verify=False, online=online
+    )
+    for online in (False, True)
+)
 
 
 @given(st.integers(-700, 700) | st.none(), st.integers(-700, 700) | st.none())
@@ -439,6 +444,13 @@ def test_a_range_decodes_no_other_lane():
         assert model.lanes == 1
         assert file.read() == TEXT[330:]
         assert model.lanes == 1 + 6  # reading on decodes and checks the segment
+
+
+def test_a_range_of_a_helped_segment_decodes_all_of_it():
+    assert llmcomp.get_info(HELPED).helped_segments == 1
+    model = CountingModel()
+    assert read_range(io.BytesIO(HELPED), 310, 330, model=model) == TEXT[310:330]
+    assert model.lanes == 6
 
 
 def test_ranges_cross_segments_and_touch_no_other():

@@ -228,18 +228,21 @@ ASSEMBLY = """
 import numpy as np
 from pathlib import Path
 import sys
-from llmcomp import decisions
+from llmcomp import decisions, online
 from llmcomp.models import kernels
 from llmcomp.models.snapped import SnappedModel
 model = SnappedModel(Path(sys.argv[1]), name="m", number=0)
 rows = np.zeros((2, 9), np.int64)
 for _, _, logits in model.score(rows):
-    decisions.decide(model.tree, logits, rows[0])
+    found = decisions.decide(model.tree, logits, rows[0])
+    tree, tokens = model.tree, model.tokenizer.token_bytes
+    help_ = online.OnlineHelp.begin(tree.rank, tree.depth, tokens, [99])
+    decisions.help_decisions(tree, help_, [rows[0]], [found])
 model.begin(rows[:, :2], 9)[0].step(rows[:, 2])
 exact = {"product", "_scores", "_add_weighted"}  # sums of products, which nothing can change
 parts = exact | {"_attend", "step"}  # what they may be inlined in
 found = {"exact": [], "rounding": []}
-for name, kernel in [*vars(kernels).items(), *vars(decisions).items()]:
+for name, kernel in [*vars(kernels).items(), *vars(decisions).items(), *vars(online).items()]:
     if hasattr(kernel, "inspect_asm") and (name in exact or name not in parts):
         found["exact" if name in exact else "rounding"] += kernel.inspect_asm().values()
 for texts in found.values():

@@ -49,12 +49,19 @@ CASES = {
     "tolerant-lanes": (FOX * 9, {"methods": ("lm",), "profile": "tolerant", "lanes": 3}),
     "replay": (FOX, {"methods": ("lm",), "profile": "replay", "lanes": 2}),
 }
+CASES = {name: (data, {"online": False} | options) for name, (data, options) in CASES.items()}
+HELPED = FOX * 3 + b"\nfox = fox + 1\n" * 9 + "狐狸 fox\n".encode() * 5
+CASES |= {
+    "helped": (HELPED, {"methods": ("lm",)}),
+    "helped-lanes": (HELPED, {"methods": ("lm",), "lane_bytes": 150}),  # step in two groups
+    "helped-tolerant": (HELPED, {"methods": ("lm",), "profile": "tolerant", "lanes": 2}),
+}
 
 
 ARCHIVES = {
     "archive": (
         {"fox/one.txt": FOX, "fox/лиса.md": FOX[:20] * 3, "fox/none.txt": b"", "x": b"\0\xff"},
-        {"methods": ("lm",), "lane_bytes": 64},
+        {"methods": ("lm",), "lane_bytes": 64, "online": False},
     ),
     "archive-empty": ({}, {}),
 }

@@ -85,11 +85,14 @@ def rates(name: str, data: bytes, model: str, *, chunked: bool = False) -> dict[
         chunked: cut it every 2,000 bytes, each coded alone, as system 000 does.
 
     Returns:
-        ``name``, ``raw``, sizes in bytes by compressor, llmcomp's bill in numbers, and rates with
-        the model counted at 2 bytes a parameter (``adjusted``) and with its files.
+        ``name``, ``raw``, sizes in bytes by compressor and of llmcomp without online help
+        (``alone``), llmcomp's bill in numbers, and rates with the model counted at 2 bytes a
+        parameter (``adjusted``) and with its files.
     """
     lane_bytes = CHUNK_BYTES if chunked else None
-    result = run(compressing(data, model=model, methods=("lm",), lane_bytes=lane_bytes))
+    job = partial(compressing, data, model=model, methods=("lm",), lane_bytes=lane_bytes)
+    alone = run(job(online=False, verify=False))
+    result = run(job())
     bill, others = result.bill, sizes(data)
     adjusted, adjusted_files = bill.adjusted_rates
     break_even = bill.break_even_bytes(others["xz"])
@@ -97,6 +100,7 @@ def rates(name: str, data: bytes, model: str, *, chunked: bool = False) -> dict[
         "name": f"{name}, in chunks of {CHUNK_BYTES:,}" if chunked else name,
         "raw": len(data),
         **others,
+        "alone": len(alone.blob),
         "llmcomp": len(result.blob),
         "overhead": bill.overhead,
         "framing": (bill.header_bits + bill.lengths_bits + bill.checksum_bits) / 8,
@@ -121,6 +125,8 @@ def preset_rates(name: str, data: bytes, model: str) -> dict[str, Any]:
 def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> list[dict[str, Any]]:
     """Times encoding and decoding against bare passes: the runner's own, and stock transformers'.
 
+    Online help has its part in coding, and none in the bare passes.
+
     Args:
         model: the model.
         data: the text.
@@ -143,7 +149,9 @@ def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> lis
         lanes = [tokens[part] for part in cut_evenly(used, n_lanes)]
         rows = np.stack([lane[: len(lanes[-1])] for lane in lanes])
         table = model.tokenizer.token_bytes
-        encoded = run(encode(model, lanes, schedule))
+        encoded = run(encode(model, lanes, schedule, online=True))
+        if not encoded[0].helped:
+            raise LLMCompError("online help does not pay on this text; take a longer one")
         framed = [
             Lane(sum(len(table[i]) for i in lane), e.payload)
             for lane, e in zip(lanes, encoded, strict=True)
@@ -202,11 +210,11 @@ def rate_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "| text | bytes | "
         + " | ".join(BASELINES)
-        + " | **llmcomp** | over ideal | framing | adjusted | pays from |",
-        "|---|---:|" + "---:|" * (len(BASELINES) + 5),
+        + " | model alone | **llmcomp** | over ideal | framing | adjusted | pays from |",
+        "|---|---:|" + "---:|" * (len(BASELINES) + 6),
     ]
     for row in rows:
-        cells = [f"{row[name] / row['raw']:.4f}" for name in BASELINES]
+        cells = [f"{row[name] / row['raw']:.4f}" for name in (*BASELINES, "alone")]
         cells += [
             f"**{row['llmcomp'] / row['raw']:.4f}**",
             f"{100 * row['overhead']:.3f} %",
@@ -247,11 +255,11 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _encode_all(model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule) -> None:
-    run(encode(model, lanes, schedule))
+    run(encode(model, lanes, schedule, online=True))
 
 
 def _decode_all(model: LanguageModel, lanes: Sequence[Lane], schedule: Schedule) -> None:
-    run(decode_lanes(model, lanes, schedule))
+    run(decode_lanes(model, lanes, schedule, helped=True))
 
 
 def _bare_pass(model: LanguageModel, rows: Tokens) -> None:

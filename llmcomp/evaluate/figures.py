@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from llmcomp.evaluate import bench, model_study, portability, steering_study
+from llmcomp.evaluate import bench, context_study, model_study, portability, steering_study
 from llmcomp.models import ASSETS, load_model, resolve
 
 ROOT = ASSETS.parent
 DOCUMENTS = (
     ROOT / "README.md",
+    ROOT / "docs/context.md",
     ROOT / "docs/model.md",
     ROOT / "docs/portability.md",
     ROOT / "docs/steering.md",
@@ -34,9 +35,11 @@ def measurements() -> Mapping[str, Callable[[], str]]:
         "model-model": _model,
         "steering-model": _model,
         "portability-model": _model,
+        "context-model": _model,
         **steering_study.measurements(),
         **portability.measurements(),
         **model_study.measurements(),
+        **context_study.measurements(),
         **{
             what: partial(bench.report, [], "embedded", what, as_json=False)
             for what in ("rates", "presets", "speed")

@@ -133,6 +133,7 @@ def compare(
             steer=way,
             preset=preset,
             lane_bytes=lane_bytes,
+            online=False,  # what a prompt saves, and not what the text teaches anyway
             verify=False,
             methods=("lm",),
         )

@@ -493,7 +493,12 @@ def _measure(session: Session, model: LanguageModel, asked: Experiment) -> _Yiel
     smallest = ways[sizes.index(min(sizes))]
     result = yield from jobs.reporting(
         codec.compressing(
-            session.data, model=model, preset=_PRESET, steer=smallest, methods=("lm",)
+            session.data,
+            model=model,
+            preset=_PRESET,
+            steer=smallest,
+            online=False,  # as the rows were measured
+            methods=("lm",),
         )
     )
     yield Steered(result.blob, f"{session.name}-{smallest.kind}.llmc")

@@ -1,0 +1,79 @@
+"""What context and online help are worth: the figures of docs/context.md.
+
+In: the shipped model and the documented texts. Out: Markdown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from llmcomp.codec import compressing
+from llmcomp.evaluate.bench import CORPUS, data_directory
+from llmcomp.steps import run
+
+__all__ = ["help_gains", "main", "measurements"]
+
+_LONGER = (
+    ("English prose", "val/books_en.txt", 300_000),
+    ("English Wikipedia", "val/wiki_en.txt", 300_000),
+    ("enwik8", "bench/enwik6", 300_000),
+    ("Python", "val/code_py.txt", 300_000),
+    ("C and C++", "val/code_c_cpp.txt", 164_000),
+    ("Markdown", "val/code_markdown_docs.txt", 89_000),
+    ("Russian", "val/ru_literature.txt", 300_000),
+)
+_LOG_LINES = 1500
+
+
+def measurements() -> Mapping[str, Callable[[], str]]:
+    """Names the figures and what measures each."""
+    return {"online": help_gains}
+
+
+def help_gains(model: str = "embedded") -> str:
+    """Codes texts with and without online help: a Markdown table, every byte of the blobs counted.
+
+    Args:
+        model: registry name.
+    """
+    root = data_directory()
+    texts = [(name.split(",")[0], (root / path).read_bytes()[:n]) for name, path, n in CORPUS]
+    texts += [(name, (root / path).read_bytes()[:n]) for name, path, n in _LONGER]
+    texts.append(("a web server's log", _log(_LOG_LINES)))
+    lines = ["| text | bytes | model alone | with online help | |", "|---|---:|---:|---:|---:|"]
+    for name, data in texts:
+        job = partial(compressing, data, model=model, methods=("lm",), verify=False)
+        helped, alone = (len(run(job(online=online)).blob) for online in (True, False))
+        lines.append(
+            f"| {name} | {len(data):,} | {alone / len(data):.4f} | {helped / len(data):.4f} "
+            f"| {100 * (helped / alone - 1):+.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def _log(n_lines: int) -> bytes:
+    """Makes up a log: times that go on, few addresses and paths, sizes at random."""
+    lines, state, second = [], 1, 0
+    for _ in range(n_lines):
+        state = state * 48_271 % 0x7FFFFFFF
+        second += state % 4
+        path = ("index.html", "api/items", "login", "static/app.js", "search?q=tree")[state % 5]
+        lines.append(
+            f"10.0.{state // 7 % 3}.{state // 3 % 40} - - [04/Mar/2026:{second // 3600 + 6:02d}:"
+            f'{second // 60 % 60:02d}:{second % 60:02d} +0000] "GET /{path} HTTP/1.1" '
+            f"{(200, 200, 200, 304, 404)[state // 11 % 5]} {state % 9000}\n"
+        )
+    return "".join(lines).encode()
+
+
+def main(names: list[str]) -> None:
+    """Prints the named figures, or all."""
+    known = measurements()
+    for name in names or known:
+        sys.stdout.write(known[name]() + "\n\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
