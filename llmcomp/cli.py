@@ -494,6 +494,7 @@ def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace)
             | _rates(bill)
             | {
                 "bits_per_byte": bill.bits_per_byte,
+                "model_alone_bytes": bill.model_alone_bytes,
                 "break_even_bytes": even if math.isfinite(even) else None,
                 "steering": str(result.steering),
                 "tried": result.tried,
@@ -510,6 +511,8 @@ def _show_bill(result: Compressed | BlobCompressor, options: argparse.Namespace)
         f"{bill.bits_per_byte:.3f} bits per byte",
         file=sys.stderr,
     )
+    if bill.help_bits:
+        print(f"without online help: {bill.model_alone_bytes:,} bytes", file=sys.stderr)
     if bill.model is not None:
         adjusted = _adjusted(bill.model, bill.total_bytes, bill.raw_bytes)
         pays = "" if math.isinf(even) else f"; pays against xz from {readable_bytes(even)} on"

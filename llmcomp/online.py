@@ -8,16 +8,16 @@ One set of statistics serves all lanes of a segment. In step t every lane's deci
 from what all lanes showed in the steps before; when the step's tokens are known, they are learnt
 lane by lane. So the decoder, which steps all lanes at once, knows exactly what the encoder knew.
 
-Each decision is helped by seven *contexts* of its lane (`_open`): nothing, the last token, the last
-2, the last 4, the two before the last, what stands above in the line before, and the line's first
-token with the column. A context and a node of the tree share one *slot* that remembers two things:
-how often the answer was 0, and by how much the model was wrong here, as a shift of its log-odds
-found by Newton's steps with a prior of zero. Two *matches* follow the latest place where the last
-8, or 3, tokens stood before, and vote for the token that came next there.
+Each decision is helped by seven *contexts* of its lane (`open_step`): nothing, the last token, the
+last 2, the last 4, the two before the last, what stands above in the line before, and the line's
+first token with the column. A context and a node of the tree share one *slot* that remembers two
+things: how often the answer was 0, and by how much the model was wrong here, as a shift of its
+log-odds found by Newton's steps with a prior of zero. Two *matches* follow the latest place where
+the last 8, or 3, tokens stood before, and vote for the token that came next there.
 
 All of these are inputs of logistic mixing [Mahoney05]: the log-odds are weighted sums, three sums
 with weights of their own choice of circumstances, averaged; the weights follow the gradient of the
-cost. Numbers start so that the model alone decides, and learn from there.
+cost. Before anything is learnt, all inputs but the model's are zero.
 
 All arithmetic is on float64 in a fixed order, with `llmcomp.exact` for logarithms and exponentials,
 and states are stored as integers or float64: no machine can come to another probability.
@@ -57,7 +57,6 @@ LONGEST_MATCH = 31
 """Longer ones are trusted as much as this one."""
 
 _ONE = 1 << PROBABILITY_BITS
-_LOG_ONE = float(np.log(2.0)) * PROBABILITY_BITS
 _MOST_ODDS = 16.0  # log-odds are kept within
 
 # slots: 2**n of them, so many for each byte of the segment, within bounds
@@ -101,16 +100,9 @@ _FEWEST_SHARE = 32  # of 2**16: no counter says never
 _ODDS_SHIFT = 4
 
 
-@njit
-def _odds():  # type: ignore[no-untyped-def]
-    n = 1 << (_SHARE_BITS - _ODDS_SHIFT)
-    odds = np.empty(n)
-    for i in range(n):
-        odds[i] = log((i + 0.5) / (n - i - 0.5))
-    return odds
+_N_ODDS = 1 << (_SHARE_BITS - _ODDS_SHIFT)
 
-
-ODDS = _odds()
+ODDS = np.array([log((i + 0.5) / (_N_ODDS - i - 0.5)) for i in range(_N_ODDS)])
 """Log-odds of counters' shares, by their upper 12 bits: within 9."""
 
 # columns of a lane's row: where its tokens begin, how many there are, where the present and the

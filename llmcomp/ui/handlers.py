@@ -81,7 +81,8 @@ class Compression:
         blob: the file.
         name: a speaking name for it.
         bill: where its bits went, and what the model weighs.
-        sizes: bytes under each compressor, ``raw`` and ``llmc`` among them.
+        sizes: bytes under each compressor, ``raw`` and ``llmc`` among them, and ``alone``, if the
+            model had online help: what it would have taken without.
         message: the trace in the format ``view/1``, or a note when there is none.
         checked: whether the model's work was decoded again and compared.
         choice: why this way of steering, if several were tried, in one sentence.
@@ -201,6 +202,8 @@ def compress(
         codec.compressing(data, model=loaded, preset=preset, steer=ways, verify=True, trace=True)
     )
     sizes = {"raw": len(data), **baselines.sizes(data), "llmc": len(result.blob)}
+    if result.bill.help_bits:
+        sizes["alone"] = result.bill.model_alone_bytes
     method = codec.get_info(result.blob).segments[0][0]
     yield Compression(
         blob=result.blob,

@@ -42,7 +42,12 @@ _STAGES = {
     "verify": "Checking that it decodes",
     "decode": "Decoding",
 }
-_NAMES = {"raw": "as it is", "llmc": "llmcomp", "ppmd": "PPMd"}
+_NAMES = {
+    "raw": "as it is",
+    "llmc": "llmcomp",
+    "alone": "its model alone",
+    "ppmd": "PPMd",
+}
 _CHECKED = "Decoded again to check: the same bytes."
 _INVISIBLE = 5e-4  # in three decimals
 _SMALL = 0.05
@@ -134,7 +139,7 @@ def bill(rows: Sequence[tuple[str, float]]) -> str:
 
 
 def _bill_row(label: str, bits: float, total: float) -> str:
-    share = abs(round(100 * bits / total, 1)) if total else 0.0
+    share = round(100 * bits / total, 1) + 0.0 if total else 0.0  # never -0.0
     return (
         f"<tr><td>{escape(label)}</td><td>{number(bits)}</td><td>{number(bits / 8)}</td>"
         f"<td>{share:.1f} %</td></tr>"
