@@ -230,7 +230,8 @@ def test_the_command_line_bills_the_model(nano, tmp_path, capsys):
     assert f"rate {nominal:,.4f} at 2 bytes a parameter ({nano.n_parameters:,})" in said
     assert f"{with_files:,.4f} with its files ({nano.file_bytes:,} bytes)" in said
     assert "; pays against xz from " in said
-    rows = {line[:30].strip(): line[30:].split() for line in said.splitlines()[2:]}
+    lines = [line for line in said.splitlines() if line.startswith("  ")]
+    rows = {line[:30].strip(): line[30:].split() for line in lines}
     assert {"header", "lengths", "checksums", "text, ideal under the model"} <= set(rows)
     total = rows.pop("the file")
     assert total == [f"{8 * size:,.1f}", "bits", f"{size:,.1f}", "bytes", "100.0", "%"]
@@ -238,6 +239,7 @@ def test_the_command_line_bills_the_model(nano, tmp_path, capsys):
         8 * size, abs=0.05 * len(rows)
     )
     assert "-0.0" not in said
+    assert ("online help" in rows) == ("without online help: " in said)
 
     assert main(["compress", str(path), "--model", "nano", "-f", "--json"]) == 0
     bill = json.loads(capsys.readouterr().out)
