@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ DECAY = 0.4
 """Part of an arm's steps over which the learning rate falls to zero."""
 
 _HELD_OUT_BYTES = 50_000
-_TIMED_STEPS = 20
+_ROUNDS, _TIMED_STEPS = 5, 30
 _POSITION = 512  # at which a decoding step is timed: half a window is full
 
 
@@ -208,21 +208,21 @@ def table(frontier: Frontier, found: Sequence[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     by_name = {facts["name"]: facts for facts in found}
-    lines += list(_lines(frontier, by_name))
+    arms = [arm for arm in frontier.arms if arm.name in by_name]
+    # in turn, so that what else the machine does meets all of them
+    rounds = [[_steps_ms(arm.recipe) for arm in arms] for _ in range(_ROUNDS)]
+    least = np.min(rounds, axis=0)
+    lines += [_line(arm, by_name[arm.name], *ms) for arm, ms in zip(arms, least, strict=True)]
     return "\n".join(lines)
 
 
-def _lines(frontier: Frontier, by_name: dict[str, dict[str, Any]]) -> Iterator[str]:
-    for arm in frontier.arms:
-        facts = by_name.get(arm.name)
-        if facts is None:
-            continue
-        bits = dict(facts["bits_per_byte"])
-        enwik8 = bits.pop("enwik8")
-        one, sixteen = _steps_ms(arm.recipe)
-        yield (
-            f"| `{arm.name}` | {arm.about} | {facts['n_parameters'] / 1e6:.2f} M "
-            f"| {facts['n_parameters'] * 2 / 1e6:.1f} MB | {facts['tokens'] / 1e6:.2f} M "
-            f"| {np.mean(list(bits.values())):.4f} | {enwik8:.4f} "
-            f"| {one:.2f} ms | {sixteen:.2f} ms |"
-        )
+def _line(arm: Arm, facts: dict[str, Any], one_ms: float, sixteen_ms: float) -> str:
+    """Renders one arm."""
+    bits = dict(facts["bits_per_byte"])
+    enwik8 = bits.pop("enwik8")
+    return (
+        f"| `{arm.name}` | {arm.about} | {facts['n_parameters'] / 1e6:.2f} M "
+        f"| {facts['n_parameters'] * 2 / 1e6:.1f} MB | {facts['tokens'] / 1e6:.2f} M "
+        f"| {np.mean(list(bits.values())):.4f} | {enwik8:.4f} "
+        f"| {one_ms:.2f} ms | {sixteen_ms:.2f} ms |"
+    )
