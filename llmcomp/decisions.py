@@ -318,7 +318,7 @@ def help_decisions(
     tokens: Sequence[npt.NDArray[np.integer]],
     decisions: Sequence[Decisions],
     surveys: Sequence[Survey] = (),
-) -> list[Decisions]:
+) -> tuple[list[Decisions], list[Survey]]:
     """Walks lanes that step together, as the decoder does, and lets online help change ``p0``.
 
     Args:
@@ -330,7 +330,7 @@ def help_decisions(
             the intervals that the coder would have used, and are sorted by these.
 
     Returns:
-        The same decisions with other ``p0``, where they belong to a node.
+        The same decisions with other ``p0``, where they belong to a node, and the surveys.
     """
     ids = np.concatenate(tokens).astype(np.int64)
     lengths = np.array([len(lane) for lane in tokens], np.int64)
@@ -356,18 +356,21 @@ def help_decisions(
         offset,
         share,
     )
-    ends = np.cumsum(lengths)
-    for seen, end in zip(surveys, ends, strict=False):  # there may be none
+    pieces = np.split(p0, np.cumsum([len(d.p0) for d in decisions])[:-1])
+    helped = [replace(d, p0=piece) for piece, d in zip(pieces, decisions, strict=True)]
+    views = []
+    for seen, end in zip(surveys, np.cumsum(lengths), strict=bool(surveys)):
         here = slice(end - len(seen.ranks), end)
         best = np.argsort(-share[here], axis=1, kind="stable")
-        for view, values in (
-            (seen.candidates, seen.candidates),
-            (seen.offset, offset[here]),
-            (seen.share, share[here]),
-        ):
-            view[:] = np.take_along_axis(values, best, axis=1)
-    pieces = np.split(p0, np.cumsum([len(d.p0) for d in decisions])[:-1])
-    return [replace(d, p0=piece) for piece, d in zip(pieces, decisions, strict=True)]
+        views.append(
+            replace(
+                seen,
+                candidates=np.take_along_axis(seen.candidates, best, axis=1),
+                offset=np.take_along_axis(offset[here], best, axis=1),
+                share=np.take_along_axis(share[here], best, axis=1),
+            )
+        )
+    return helped, views
 
 
 @njit(cache=True, nogil=True)
@@ -471,18 +474,31 @@ def _survey(  # type: ignore[no-untyped-def]
         for c in range(len(best)):
             leaf = best[c]
             candidates[n, c] = order[leaf]
-            start, width, low, high, node, k = 0.0, 1.0, 0, vocabulary, 0, 0
+            low, high, node, k = 0, vocabulary, 0, 0
             while high - low > 1:
                 cut = cuts[node]
                 paths[n, c, k] = _p0(cumulative, low, cut, high)
-                before = paths[n, c, k] / _ONE
                 k += 1
                 if leaf < cut:
-                    width, high, node = width * before, cut, left[node]
+                    high, node = cut, left[node]
                 else:
-                    start, width = start + width * before, width * (1.0 - before)
                     low, node = cut, right[node]
-            offset[n, c], share[n, c] = start, width
+            offset[n, c], share[n, c] = _interval(leaf, cuts, left, right, paths[n, c])
+
+
+@njit(cache=True, nogil=True)
+def _interval(leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
+    """Where a token's interval begins in the present one, and how wide it is."""
+    start, width, low, high, node, k = 0.0, 1.0, 0, len(cuts) + 1, 0, 0
+    while high - low > 1:
+        cut, before = cuts[node], path[k] / _ONE
+        k += 1
+        if leaf < cut:
+            width, high, node = width * before, cut, left[node]
+        else:
+            start, width = start + width * before, width * (1.0 - before)
+            low, node = cut, right[node]
+    return start, width
 
 
 @njit(cache=True, nogil=True)
@@ -502,7 +518,7 @@ def _help(  # type: ignore[no-untyped-def]
     share,
 ):
     """Walks lanes that step together, as the decoder does, and replaces ``p0``."""
-    n_lanes, vocabulary = len(lengths), len(cuts) + 1
+    n_lanes = len(lengths)
     token_at = np.cumsum(lengths) - lengths
     starts = np.cumsum(counts) - counts
     alive, step_tokens = np.zeros(n_lanes, np.bool_), np.zeros(n_lanes, np.int64)
@@ -513,37 +529,29 @@ def _help(  # type: ignore[no-untyped-def]
                 continue
             at = token_at[lane] + step
             for c in range(candidates.shape[1]):
-                offset[at, c], share[at, c] = _interval(
-                    help_, lane, candidates[at, c], cuts, left, right, paths[at, c]
-                )
+                leaf, path = candidates[at, c], paths[at, c]
+                _help_path(help_, lane, leaf, cuts, left, right, path)
+                offset[at, c], share[at, c] = _interval(leaf, cuts, left, right, path)
             step_tokens[lane] = tokens[at]
+            first, stop = starts[at], starts[at] + counts[at]
+            while first < stop and nodes[first] < 0:  # agreement's own stand in front
+                first += 1
+            # after the candidates: what the last walk leaves behind is learnt from
             leaf = help_.rank[tokens[at]]
-            open_step(help_, lane)
-            low, high, node = 0, vocabulary, 0
-            for k in range(starts[at], starts[at] + counts[at]):
-                if nodes[k] < 0:  # agreement's own
-                    continue
-                cut = cuts[node]
-                p0[k] = predict(help_, lane, node, low, cut, high, p0[k])
-                if leaf < cut:
-                    high, node = cut, left[node]
-                else:
-                    low, node = cut, right[node]
+            _help_path(help_, lane, leaf, cuts, left, right, p0[first:stop])
         learn(help_, step_tokens, alive)
 
 
 @njit(cache=True, nogil=True)
-def _interval(help_, lane, leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
-    """Where a token's interval would begin in the present one, and how wide it would be."""
+def _help_path(help_, lane, leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
+    """Replaces the probabilities on the way to a leaf."""
     open_step(help_, lane)
-    start, width, low, high, node, k = 0.0, 1.0, 0, len(cuts) + 1, 0, 0
+    low, high, node, k = 0, len(cuts) + 1, 0, 0
     while high - low > 1:
         cut = cuts[node]
-        before = predict(help_, lane, node, low, cut, high, path[k]) / _ONE
+        path[k] = predict(help_, lane, node, low, cut, high, path[k])
         k += 1
         if leaf < cut:
-            width, high, node = width * before, cut, left[node]
+            high, node = cut, left[node]
         else:
-            start, width = start + width * before, width * (1.0 - before)
             low, node = cut, right[node]
-    return start, width

@@ -10,20 +10,20 @@ probabilities: it walks all lanes in the decoder's order once everything is scor
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from llmcomp.agreement import EXACT, Agreement, Reader
-from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, Registers, narrowing
+from llmcomp.coding.range_coder import PROBABILITY_BITS, Encoder, LaneDecoders, narrowing
 from llmcomp.container import Lane
 from llmcomp.decisions import NO_DECISIONS, Decisions, Survey, help_decisions, survey
 from llmcomp.errors import MismatchError
 from llmcomp.models.base import Float64Array, LanguageModel, Session, Tokens
 from llmcomp.online import NO_HELP, OnlineHelp
 from llmcomp.schedule import Schedule, Window
+from llmcomp.steps import run
 from llmcomp.tracing import LaneTrace
 
 _BATCH_TOKENS = 4096  # positions scored at a time: bounds memory, and fills the matrix products
@@ -81,6 +81,19 @@ def encode(
     Raises:
         ModelError: if the model's logits cannot be used.
     """
+    decisions, surveys = yield from _asked(model, lanes, schedule, agreement, trace=trace)
+    return _finish(model, lanes, schedule, decisions, surveys, online=online)
+
+
+def _asked(
+    model: LanguageModel,
+    lanes: Sequence[Tokens],
+    schedule: Schedule,
+    agreement: Agreement,
+    *,
+    trace: bool,
+) -> Generator[int, None, tuple[list[Decisions], list[Survey]]]:
+    """Settles all lanes' decisions in one parallel pass, and surveys the lanes if asked to."""
     parts: list[list[Decisions]] = [[] for _ in lanes]
     views: list[list[Survey]] = [[] for _ in lanes]
     for lane, targets, logits in scored(model, lanes, schedule):
@@ -88,10 +101,8 @@ def encode(
         if trace:
             views[lane].append(survey(model.tree, logits, targets))
         yield len(targets)
-    decisions = [_settled(agreement, found) for found in parts]
-    surveys = [_joined(found) if found else None for found in views]
-    due = _plain_lengths(model, lanes)
-    return _finish(model, lanes, schedule, due, decisions, surveys, online=online)
+    settled = [_settled(agreement, found) for found in parts]
+    return settled, [_joined(found) for found in views if found]
 
 
 def scored(
@@ -165,7 +176,7 @@ def encode_stepwise(
 
         yield from _step_group(model, [due[lane] for lane in places], schedule, choose)
     settled = [_settled(agreement, found) for found in decisions]
-    return _finish(model, lanes, schedule, due, settled, [None] * len(lanes), online=online)
+    return _finish(model, lanes, schedule, settled, [], online=online)
 
 
 def decode_lanes(
@@ -201,7 +212,7 @@ def decode_lanes(
     help_ = _help(model, due) if helped else NO_HELP
     for places in _together(model, due, schedule):
         decoders = LaneDecoders([lanes[lane].payload for lane in places])
-        reader = agreement.reader(model.tree, decoders, help_.group(places) if helped else NO_HELP)
+        reader = agreement.reader(model.tree, decoders, help_.group(places))
 
         def choose(
             logits: Float64Array, alive: npt.NDArray[np.bool_], _: int, reader: Reader = reader
@@ -305,20 +316,14 @@ def record(
         schedule: how windows move.
         helped: as in `decode_lanes`.
     """
-    parts: list[list[Decisions]] = [[] for _ in lanes]
-    views: list[list[Survey]] = [[] for _ in lanes]
-    for place, targets, logits in scored(model, tokens, schedule):
-        parts[place].append(EXACT.ask(model.tree, logits, targets))
-        views[place].append(survey(model.tree, logits, targets))
-    decisions, surveys = [EXACT.settle(found) for found in parts], [_joined(v) for v in views]
+    decisions, surveys = run(_asked(model, tokens, schedule, EXACT, trace=True))
     if helped:
         due = [lane.plain_length for lane in lanes]
-        decisions = _helped(model, tokens, schedule, due, decisions, surveys)
-    traces = []
-    for ids, lane, found, view in zip(tokens, lanes, decisions, surveys, strict=True):
-        registers = Encoder().push_recorded(found.p0, found.answers)
-        traces.append(_trace(model, ids, found, registers, view, lane.payload))
-    return traces
+        decisions, surveys = _helped(model, tokens, schedule, due, decisions, surveys)
+    return [
+        _trace(model, ids, found, view, lane.payload)
+        for ids, lane, found, view in zip(tokens, lanes, decisions, surveys, strict=True)
+    ]
 
 
 def _batches(
@@ -389,64 +394,67 @@ def _helped(
     schedule: Schedule,
     due: Sequence[int],
     decisions: Sequence[Decisions],
-    surveys: Sequence[Survey | None],
-) -> list[Decisions]:
+    surveys: Sequence[Survey],
+) -> tuple[list[Decisions], list[Survey]]:
     """Lets online help walk all lanes of a segment in the decoder's order.
 
-    Where lanes were surveyed, the surveys' intervals change with the probabilities.
+    Where lanes were surveyed, their candidates' intervals change with the probabilities.
     """
-    help_, found = _help(model, due), list(decisions)
+    help_, found, views = _help(model, due), list(decisions), list(surveys)
     for places in _together(model, due, schedule):
-        parts = help_decisions(
+        parts, seen = help_decisions(
             model.tree,
             help_.group(places),
             [lanes[place] for place in places],
             [found[place] for place in places],
-            [view for place in places if (view := surveys[place]) is not None],
+            [views[place] for place in places] if views else [],
         )
         for place, part in zip(places, parts, strict=True):
             found[place] = part
-    return found
+        if views:
+            for place, view in zip(places, seen, strict=True):
+                views[place] = view
+    return found, views
 
 
 def _finish(
     model: LanguageModel,
     lanes: Sequence[Tokens],
     schedule: Schedule,
-    due: Sequence[int],
     decisions: Sequence[Decisions],
-    surveys: Sequence[Survey | None],
+    surveys: Sequence[Survey],
     *,
     online: bool,
 ) -> list[EncodedLane]:
-    """Codes a segment's lanes, helped if that is allowed and pays."""
-    alone = [_coded(model, *lane) for lane in zip(lanes, decisions, surveys, strict=True)]
-    if not online:
-        return alone
-    views = [deepcopy(view) for view in surveys]
-    others = _helped(model, lanes, schedule, due, decisions, views)
-    helped = [
-        replace(_coded(model, tokens, other, view), helped=True, help_bits=_bits(other) - _bits(d))
-        for tokens, other, view, d in zip(lanes, others, views, decisions, strict=True)
+    """Codes a segment's lanes, helped if that is allowed and pays, and traces surveyed ones."""
+    coded = [_coded(found) for found in decisions]
+    if online:
+        due = _plain_lengths(model, lanes)
+        others, views = _helped(model, lanes, schedule, due, decisions, surveys)
+        helped = [
+            replace(_coded(other), helped=True, help_bits=_bits(other) - _bits(found))
+            for other, found in zip(others, decisions, strict=True)
+        ]
+        if _payload_bytes(helped) < _payload_bytes(coded):
+            coded, decisions, surveys = helped, others, views
+    if not surveys:
+        return coded
+    return [
+        replace(lane, trace=_trace(model, tokens, found, view, lane.payload))
+        for lane, tokens, found, view in zip(coded, lanes, decisions, surveys, strict=True)
     ]
-    sizes = [sum(len(lane.payload) for lane in way) for way in (alone, helped)]
-    return helped if sizes[1] < sizes[0] else alone
 
 
-def _coded(
-    model: LanguageModel, tokens: Tokens, decisions: Decisions, view: Survey | None
-) -> EncodedLane:
-    """Codes a lane's decisions, recording the registers if the lane was surveyed."""
-    encoder, trace = Encoder(), None
-    ideal, agreeing = float(decisions.ideal_bits.sum()), _agreement_bits(decisions)
-    if view is None:
-        encoder.push(decisions.p0, decisions.answers)
-        spent, payload = encoder.spent_bits, encoder.finish()
-    else:
-        registers = encoder.push_recorded(decisions.p0, decisions.answers)
-        spent, payload = encoder.spent_bits, encoder.finish()
-        trace = _trace(model, tokens, decisions, registers, view, payload)
-    return EncodedLane(payload, ideal, False, 0.0, spent, agreeing, trace)
+def _payload_bytes(lanes: Sequence[EncodedLane]) -> int:
+    return sum(len(lane.payload) for lane in lanes)
+
+
+def _coded(decisions: Decisions) -> EncodedLane:
+    """Codes a lane's decisions, as the model alone."""
+    encoder = Encoder()
+    encoder.push(decisions.p0, decisions.answers)
+    spent, ideal = encoder.spent_bits, float(decisions.ideal_bits.sum())
+    return EncodedLane(encoder.finish(), ideal, False, 0.0, spent, _agreement_bits(decisions), None)
 
 
 def _bits(decisions: Decisions) -> float:
@@ -465,11 +473,11 @@ def _trace(
     model: LanguageModel,
     tokens: Tokens,
     decisions: Decisions,
-    registers: Registers,
     view: Survey,
     payload: bytes,
 ) -> LaneTrace:
-    """Gathers what the coder did, decision by decision, into steps of tokens."""
+    """Codes a lane again and gathers what the coder did, decision by decision, by tokens."""
+    registers = Encoder().push_recorded(decisions.p0, decisions.answers)
     first = np.cumsum(decisions.counts) - decisions.counts
     last = first + decisions.counts - 1
     offset, share = narrowing(decisions.counts, registers)

@@ -25,7 +25,6 @@ and states are stored as integers or float64: no machine can come to another pro
 References:
     [Mahoney05] M. Mahoney, Adaptive weighing of context models for lossless data compression,
         Florida Tech. TR CS-2005-16, 2005.
-    [Mattern13] C. Mattern, Linear and geometric mixtures: analysis, DCC 2013.
 """
 
 from __future__ import annotations
@@ -98,8 +97,6 @@ _LEAST_VOTE = 0.01  # above zero: an input of zero is no vote
 _FEWEST_SHARE = 32  # of 2**16: no counter says never
 
 _ODDS_SHIFT = 4
-
-
 _N_ODDS = 1 << (_SHARE_BITS - _ODDS_SHIFT)
 
 ODDS = np.array([log((i + 0.5) / (_N_ODDS - i - 0.5)) for i in range(_N_ODDS)])
@@ -239,6 +236,8 @@ class OnlineHelp(NamedTuple):
 
     def group(self, lanes: Sequence[int]) -> OnlineHelp:
         """Looks at some lanes, which step together; what is learnt is learnt by all."""
+        if not self.on[0]:
+            return self
         places = np.array(lanes, np.int64)
         return self._replace(**{name: getattr(self, name)[places] for name in _PER_LANE})
 

@@ -51,7 +51,9 @@ def helped(model: FakeModel, lanes: list[bytes]) -> list[Decisions]:
     for ids in tokens:
         rows = np.concatenate([[0], ids[:-1]])
         decisions.append(decide(model.tree, model._table[rows], ids))
-    return help_decisions(model.tree, begun(model, list(map(len, lanes))), tokens, decisions)
+    help_ = begun(model, list(map(len, lanes)))
+    found, _ = help_decisions(model.tree, help_, tokens, decisions)
+    return found
 
 
 @pytest.mark.parametrize("options", PROFILES, ids=lambda options: options["profile"])
@@ -119,9 +121,8 @@ def test_noise_costs_next_to_nothing():
 
 
 def test_segment_without_gain_is_left_alone():
-    assert llmcomp.get_info(
-        llmcomp.compress(b"x", model=FakeModel(), methods=("lm",))
-    ).helped_segments in (0, 1)
+    blob = llmcomp.compress(b"x", model=FakeModel(), methods=("lm",))
+    assert llmcomp.get_info(blob).helped_segments == 0
     noise = random.Random(6).randbytes(3_000)
     blob = llmcomp.compress(noise, model=FakeModel(), methods=("lm",))
     alone = llmcomp.compress(noise, model=FakeModel(), methods=("lm",), online=False)

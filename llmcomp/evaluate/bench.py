@@ -66,10 +66,16 @@ def data_directory() -> Path:
     return Path(named)
 
 
-def corpus() -> list[tuple[str, bytes]]:
-    """Reads the documented texts, each cut back to a whole character."""
+def corpus(
+    listed: Sequence[tuple[str, str, int | None]] = CORPUS,
+) -> list[tuple[str, bytes]]:
+    """Reads texts, by default the documented ones, each cut back to a whole character.
+
+    Args:
+        listed: as in `CORPUS`.
+    """
     root, texts = data_directory(), []
-    for name, path, limit in CORPUS:
+    for name, path, limit in listed:
         data = (root / path).read_bytes()[:limit]
         texts.append((name, data if name.startswith("enwik8") else _whole_characters(data)))
     return texts

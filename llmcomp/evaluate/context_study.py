@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from llmcomp.codec import compressing
-from llmcomp.evaluate.bench import CORPUS, data_directory
+from llmcomp.evaluate import print_figures
+from llmcomp.evaluate.bench import corpus
 from llmcomp.steps import run
 
-__all__ = ["help_gains", "main", "measurements"]
+__all__ = ["help_gains", "measurements"]
 
 _LONGER = (
     ("English prose", "val/books_en.txt", 300_000),
@@ -38,9 +39,7 @@ def help_gains(model: str = "embedded") -> str:
     Args:
         model: registry name.
     """
-    root = data_directory()
-    texts = [(name.split(",")[0], (root / path).read_bytes()[:n]) for name, path, n in CORPUS]
-    texts += [(name, (root / path).read_bytes()[:n]) for name, path, n in _LONGER]
+    texts = [(name.split(",")[0], data) for name, data in corpus() + corpus(_LONGER)]
     texts.append(("a web server's log", _log(_LOG_LINES)))
     lines = ["| text | bytes | model alone | with online help | |", "|---|---:|---:|---:|---:|"]
     for name, data in texts:
@@ -68,12 +67,5 @@ def _log(n_lines: int) -> bytes:
     return "".join(lines).encode()
 
 
-def main(names: list[str]) -> None:
-    """Prints the named figures, or all."""
-    known = measurements()
-    for name in names or known:
-        sys.stdout.write(known[name]() + "\n\n")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_figures(measurements(), sys.argv[1:])

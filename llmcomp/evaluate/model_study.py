@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from llmcomp.evaluate import start
+from llmcomp.evaluate import print_figures, start
 from llmcomp.evaluate.bench import corpus
 from llmcomp.models import ASSETS, resolve
 from llmcomp.models.base import Tokens
 from llmcomp.models.grid import HEAD_GRIDS
 from llmcomp.models.snapped import SnappedModel
 
-__all__ = ["main", "measurements", "recipes"]
+__all__ = ["measurements", "recipes"]
 
 _STEPS = 30
 _POSITION = 900  # at which a step is timed: most of a window's keys and values are read
@@ -106,12 +106,5 @@ def _frontier() -> str:
     return "\n".join(line for line in done.stdout.splitlines() if line.startswith("|"))
 
 
-def main(names: list[str]) -> None:
-    """Prints the named figures, or all."""
-    known = measurements()
-    for name in names or known:
-        sys.stdout.write(known[name]() + "\n\n")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_figures(measurements(), sys.argv[1:])

@@ -107,14 +107,15 @@ class Deduplicator:
         covered = int((runs[:, 1] - runs[:, 0]).sum())
         dropped.n_bytes += len(text)
         dropped.n_documents += 1
-        left = []
+        if not runs.size:
+            yield document
+            return
+        left: list[str] = []
         if covered < DROP_SHARE * len(text):
             edges = [0, *runs.reshape(-1).tolist(), len(text)]
             pieces = (text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
             # a cut may go through a character; what is left of it goes too
             left = [p.decode(errors="ignore") for p in pieces if len(p) >= SHORTEST_BYTES]
-            if not runs.size:
-                left = [document]
         else:
             dropped.n_documents_dropped += 1
         dropped.n_dropped += len(text) - sum(len(piece.encode()) for piece in left)

@@ -177,21 +177,17 @@ def _train(arm: Arm, say: Say) -> dict[str, Any]:
     }
 
 
-def _steps_ms(recipe: Recipe) -> tuple[float, float]:
-    """Times a decoding step with one lane and with 16, least of many: milliseconds.
-
-    Weights are fresh ones: what they are does not matter to the time.
-    """
+def _runner(recipe: Recipe) -> FixedRunner:
+    """Makes the runner of fresh weights: what they are does not matter to the time of a step."""
     model = build_model(recipe)
     config = {"max_position_embeddings": 2 * _POSITION, "llmcomp_recipe": max(HEAD_GRIDS)}
     shape = Shape.read(model.config.to_dict() | config)
     weights = {name: snap_weights(p.detach().numpy()) for name, p in model.named_parameters()}
-    runner = FixedRunner(shape, weights)
-    one, sixteen = (_least_ms(runner, n_lanes) for n_lanes in (1, 16))
-    return one, sixteen
+    return FixedRunner(shape, weights)
 
 
 def _least_ms(runner: FixedRunner, n_lanes: int) -> float:
+    """Times a decoding step, least of many: milliseconds."""
     session, _ = runner.begin(np.zeros((n_lanes, _POSITION), np.int64), 2 * _POSITION)
     spent = []
     for _ in range(_TIMED_STEPS):
@@ -210,7 +206,11 @@ def table(frontier: Frontier, found: Sequence[dict[str, Any]]) -> str:
     by_name = {facts["name"]: facts for facts in found}
     arms = [arm for arm in frontier.arms if arm.name in by_name]
     # in turn, so that what else the machine does meets all of them
-    rounds = [[_steps_ms(arm.recipe) for arm in arms] for _ in range(_ROUNDS)]
+    runners = [_runner(arm.recipe) for arm in arms]
+    rounds = [
+        [[_least_ms(runner, n_lanes) for n_lanes in (1, 16)] for runner in runners]
+        for _ in range(_ROUNDS)
+    ]
     least = np.min(rounds, axis=0)
     lines += [_line(arm, by_name[arm.name], *ms) for arm, ms in zip(arms, least, strict=True)]
     return "\n".join(lines)
