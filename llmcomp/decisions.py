@@ -173,19 +173,24 @@ def decide(tree: DecisionTree, logits: Float64Array, tokens: npt.NDArray[np.inte
     answers = np.empty((n, tree.depth), np.uint8)
     counts, ideal = np.empty(n, np.int64), np.empty(n, np.float64)
     leaves = tree.rank[np.asarray(tokens, np.int64)]
-    _decide(
-        np.ascontiguousarray(logits),
-        leaves,
-        tree.order,
-        tree.cut,
-        tree.left,
-        tree.right,
-        p0,
-        answers,
-        nodes,
-        counts,
-        ideal,
-    )
+    logits = np.ascontiguousarray(logits)
+
+    def some(part: slice) -> None:
+        _decide(
+            logits[part],
+            leaves[part],
+            tree.order,
+            tree.cut,
+            tree.left,
+            tree.right,
+            p0[part],
+            answers[part],
+            nodes[part],
+            counts[part],
+            ideal[part],
+        )
+
+    each_part(n, some)
     used = np.arange(tree.depth) < counts[:, None]
     return Decisions(p0[used], answers[used], nodes[used], counts, ideal)
 

@@ -50,6 +50,7 @@ ADAPTERS = {
     "torch": {
         "evaluate/calibrate.py",
         "evaluate/stock_loop.py",
+        "evaluate/token_coders.py",
         "models/forward.py",
         "models/hub.py",
         "models/int8.py",
@@ -59,6 +60,7 @@ ADAPTERS = {
     },
     "transformers": {
         "evaluate/stock_loop.py",
+        "evaluate/token_coders.py",
         "models/int8.py",
         "models/stock.py",
         "steering/fit.py",

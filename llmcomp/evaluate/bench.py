@@ -1,7 +1,6 @@
-"""Rates and relative speeds, as the README and the docs print them.
+"""Rates, as the README and the docs print them; what `llmcomp bench` measures.
 
-Sizes are exact and need no repetition. Speeds are ratios taken in one run: encoding against the
-model's own bare parallel pass, decoding against its own bare cached loop with as many lanes.
+Sizes are exact and need no repetition.
 """
 
 from __future__ import annotations
@@ -9,32 +8,23 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llmcomp.bill import readable_bytes
 from llmcomp.codec import compressing
-from llmcomp.container import Lane, unpack
+from llmcomp.container import unpack
 from llmcomp.errors import LLMCompError
+from llmcomp.evaluate import speed
 from llmcomp.evaluate.baselines import sizes
-from llmcomp.lanes import decode_lanes, encode
+from llmcomp.evaluate.speed import CHUNK_BYTES
 from llmcomp.models import load_model
-from llmcomp.models.base import LanguageModel, Tokens
-from llmcomp.schedule import PRESETS, Schedule, cut_evenly
+from llmcomp.schedule import PRESETS
 from llmcomp.steps import run
 
 BASELINES = ("gzip", "bz2", "xz", "zstd", "brotli", "ppmd")
-CHUNK_BYTES = 2000
-"""System 000's chunks."""
-
-_REPEATS = 3
-_LANE_TOKENS = 256
-
 CORPUS = (
     ("enwik8, first 50,000 bytes", "bench/enwik6", 50_000),
     ("alice29.txt", "bench/canterbury/alice29.txt", None),
@@ -128,65 +118,6 @@ def preset_rates(name: str, data: bytes, model: str) -> dict[str, Any]:
     return row
 
 
-def speeds(model: LanguageModel, data: bytes, lane_counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Times encoding and decoding against bare passes: the runner's own, and stock transformers'.
-
-    Online help has its part in coding, and none in the bare passes.
-
-    Args:
-        model: the model.
-        data: the text.
-        lane_counts: how many lanes to try.
-
-    Returns:
-        For each count: tokens, seconds of each of the five, two ratios (bare over real: 1 would
-        mean that coding costs nothing beside the model), and how many times faster the runner steps
-        than transformers does in float64. Medians of three runs.
-    """
-    schedule = PRESETS["balanced"].schedule_for(model.context_length)
-    tokens = model.tokenizer.encode(data)
-    from llmcomp.evaluate.stock_loop import StockLoop  # torch takes its seconds only here
-
-    stock = StockLoop(model.directory)
-    found = []
-    for n_lanes in lane_counts:
-        # one window a lane, and as many tokens as make the run a few seconds long
-        used = min(len(tokens), min(_LANE_TOKENS, model.context_length) * n_lanes)
-        lanes = [tokens[part] for part in cut_evenly(used, n_lanes)]
-        rows = np.stack([lane[: len(lanes[-1])] for lane in lanes])
-        table = model.tokenizer.token_bytes
-        encoded = run(encode(model, lanes, schedule, online=True))
-        if not encoded[0].helped:
-            raise LLMCompError("online help does not pay on this text; take a longer one")
-        framed = [
-            Lane(sum(len(table[i]) for i in lane), e.payload)
-            for lane, e in zip(lanes, encoded, strict=True)
-        ]
-
-        encode_s, decode_s, pass_s, loop_s = _medians(
-            partial(_encode_all, model, lanes, schedule),
-            partial(_decode_all, model, framed, schedule),
-            partial(_bare_pass, model, rows),
-            partial(_bare_loop, model, rows),
-        )
-        # apart, since torch's threads go on spinning for a while after their work
-        own_s, stock_s = _medians(partial(_bare_loop, model, rows), partial(stock.run, rows))
-        found.append({
-            "lanes": n_lanes,
-            "tokens": int(rows.size),
-            "encode_s": encode_s,
-            "parallel_pass_s": pass_s,
-            "encode_ratio": pass_s / encode_s,
-            "decode_s": decode_s,
-            "cached_loop_s": loop_s,
-            "decode_ratio": loop_s / decode_s,
-            "step_ms": 1e3 * loop_s / rows.shape[1],
-            "stock_step_ms": 1e3 * stock_s / rows.shape[1],
-            "stock_ratio": stock_s / own_s,
-        })
-    return found
-
-
 def report(files: Sequence[str], model: str, what: str, *, as_json: bool) -> str:
     """Runs the bench the command line asks for and renders it.
 
@@ -198,9 +129,8 @@ def report(files: Sequence[str], model: str, what: str, *, as_json: bool) -> str
     """
     texts = [(Path(f).name, Path(f).read_bytes()) for f in files] or corpus()
     if what == "speed":
-        rows = speeds(load_model(model), texts[0][1], (1, 8, 32))
-        table = speed_table
-    elif what == "presets":
+        return speed.report(load_model(model), texts[0][1], as_json=as_json)
+    if what == "presets":
         rows = [preset_rates(*text, model) for text in (texts if files else texts[:2])]
         table = preset_table
     else:
@@ -242,54 +172,6 @@ def preset_table(rows: Sequence[dict[str, Any]]) -> str:
         cells = [f"{row[p]['rate']:.4f} ({row[p]['lanes']} lanes)" for p in PRESETS]
         lines.append(f"| {row['name']} | {row['raw']:,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def speed_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Renders relative speeds as a Markdown table."""
-    lines = [
-        "| lanes | tokens | encode against the bare parallel pass "
-        "| decode against the bare cached loop | bare step | transformers' step | against it |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {row['lanes']} | {row['tokens']:,} | {row['encode_ratio']:.2f}x "
-        f"| {row['decode_ratio']:.2f}x | {row['step_ms']:.2f} ms "
-        f"| {row['stock_step_ms']:.2f} ms | {row['stock_ratio']:.1f}x |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def _encode_all(model: LanguageModel, lanes: Sequence[Tokens], schedule: Schedule) -> None:
-    run(encode(model, lanes, schedule, online=True))
-
-
-def _decode_all(model: LanguageModel, lanes: Sequence[Lane], schedule: Schedule) -> None:
-    run(decode_lanes(model, lanes, schedule, helped=True))
-
-
-def _bare_pass(model: LanguageModel, rows: Tokens) -> None:
-    """Scores rows and throws the logits away: what any encoder must do at least."""
-    for _ in model.score(rows):
-        pass
-
-
-def _bare_loop(model: LanguageModel, rows: Tokens) -> None:
-    """Steps through known tokens: what any decoder must do at least."""
-    session, _ = model.begin(np.full((len(rows), 1), model.start_token), rows.shape[1])
-    for t in range(rows.shape[1] - 1):
-        session.step(rows[:, t])
-
-
-def _medians(*jobs: Callable[[], object]) -> list[float]:
-    """Times jobs in turn, so that the machine's drift meets all of them: median seconds of each."""
-    spent = np.zeros((_REPEATS, len(jobs)))
-    for repeat in range(_REPEATS):
-        for j, job in enumerate(jobs):
-            begun = time.perf_counter()
-            job()
-            spent[repeat, j] = time.perf_counter() - begun
-    return [float(s) for s in np.median(spent, axis=0)]
 
 
 def _whole_characters(data: bytes) -> bytes:

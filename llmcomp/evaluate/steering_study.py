@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from llmcomp.evaluate.bench import CHUNK_BYTES, corpus
+from llmcomp.evaluate.bench import corpus
+from llmcomp.evaluate.speed import CHUNK_BYTES
 from llmcomp.evaluate.steering import Row, as_json, compare, from_json, sweep_ways, table
 from llmcomp.models import ASSETS, load_model
 from llmcomp.models.base import LanguageModel
