@@ -14,6 +14,7 @@ from conftest import ROOT
 
 import llmcomp
 from llmcomp.models.snapped import SnappedModel
+from llmcomp.schedule import PRESETS, Preset
 from llmcomp.steering.kinds import RandomSteering, TextSteering, TrainedSteering
 from llmcomp.steering.priors import Empirical, Gaussian, HyperPrior, Laplace, LloydMax
 from llmcomp.steering.soft_prompt import SoftPrompt
@@ -67,6 +68,16 @@ ARCHIVES = {
 }
 
 
+PRESETS_THEN = {"balanced": Preset(2, 1024, 16), "small": Preset(3, 4096, 4)}
+"""What the presets meant when the blobs were made: a choice of schedule, which may change."""
+
+
+@pytest.fixture(autouse=True)
+def presets_then(monkeypatch):
+    for name, preset in PRESETS_THEN.items():
+        monkeypatch.setitem(PRESETS, name, preset)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_golden_blobs_decode_and_are_made_again(name, tiny):
     data, options = CASES[name]
@@ -90,6 +101,7 @@ def test_the_frozen_model_is_frozen(tiny):
 
 
 if __name__ == "__main__":
+    PRESETS.update(PRESETS_THEN)
     tiny_model = SnappedModel(ROOT / "tests/models/tiny", name="tiny", number=0)
     for case in sys.argv[1:]:
         if case in CASES:

@@ -10,11 +10,31 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from llmcomp.codec import compressing
-from llmcomp.evaluate import print_figures
+from llmcomp.evaluate import context_map, print_figures
 from llmcomp.evaluate.bench import corpus
+from llmcomp.models import ASSETS, load_model
+from llmcomp.schedule import Schedule
 from llmcomp.steps import run
 
-__all__ = ["help_gains", "measurements"]
+__all__ = ["help_gains", "measurements", "size_maps"]
+
+MAP = ASSETS.parent / "docs/context-map.svg"
+"""Where the picture of `size_maps` stands."""
+
+_KINDS = (
+    ("English prose", "val/books_en.txt"),
+    ("Python", "val/code_py.txt"),
+    ("Russian", "val/ru_literature.txt"),
+)
+_SHORT, _LONG = 50_000, 500_000
+_SCHEDULES = (
+    Schedule(256, 64),
+    Schedule(512, 128),
+    Schedule(1024, 0),
+    Schedule(1024, 256),
+    Schedule(1024, 512),
+)
+_SHORT_LANES, _LONG_LANES = (1, 4, 8, 16, 32, 64), (1, 8, 16, 64)
 
 _LONGER = (
     ("English prose", "val/books_en.txt", 300_000),
@@ -50,6 +70,23 @@ def help_gains(model: str = "embedded") -> str:
             f"| {100 * (helped / alone - 1):+.1f} % |"
         )
     return "\n".join(lines)
+
+
+def size_maps(model: str) -> str:
+    """Encodes three kinds of text under many schedules, draws that to `MAP` and tells the sizes.
+
+    Args:
+        model: registry name.
+    """
+    loaded, maps = load_model(model), []
+    for length, schedules, lane_counts in (
+        (_SHORT, _SCHEDULES, _SHORT_LANES),
+        (_LONG, _SCHEDULES[3:4], _LONG_LANES),
+    ):
+        for name, data in corpus([(name, path, length) for name, path in _KINDS]):
+            maps.append(context_map.measure(loaded, name, data, schedules, lane_counts))
+    MAP.write_text(context_map.as_svg(maps, columns=len(_KINDS)), encoding="utf-8")
+    return context_map.as_table(maps)
 
 
 def _log(n_lines: int) -> bytes:

@@ -12,26 +12,91 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from llmcomp.bill import readable_bytes
+from llmcomp.codec import Compressed, compressing
 from llmcomp.evaluate import print_figures, start
+from llmcomp.evaluate.baselines import sizes
 from llmcomp.evaluate.bench import corpus
+from llmcomp.evaluate.speed import CHUNK_BYTES
 from llmcomp.models import ASSETS, resolve
 from llmcomp.models.base import Tokens
 from llmcomp.models.grid import HEAD_GRIDS
 from llmcomp.models.snapped import SnappedModel
+from llmcomp.steps import Steps, run
 
-__all__ = ["measurements", "recipes"]
+__all__ = ["adjusted", "alone", "measurements", "recipes"]
 
+_OTHERS = ("xz", "zstd", "brotli", "ppmd")
+_BEGINNINGS = (10_000, 50_000, 200_000, 1_000_000)  # of enwik8; what follows is training text
 _STEPS = 30
 _POSITION = 900  # at which a step is timed: most of a window's keys and values are read
 
 
 def measurements() -> Mapping[str, Callable[[], str]]:
     """Names the figures and what measures each."""
-    return {"start": start.main, "recipes": recipes, "frontier": _frontier}
+    return {
+        "alone": partial(alone, "embedded"),
+        "adjusted": partial(adjusted, "embedded"),
+        "start": start.main,
+        "recipes": recipes,
+        "frontier": _frontier,
+    }
+
+
+def alone(model: str) -> str:
+    """Compresses texts with the model alone, every byte of the blob counted: a Markdown table.
+
+    Args:
+        model: registry name.
+    """
+    lines = [
+        "| text | bytes | " + " | ".join(_OTHERS) + " | model alone | against the best of them |",
+        "|---|---:|" + "---:|" * (len(_OTHERS) + 2),
+    ]
+    for place, (name, data) in enumerate(corpus()):
+        others = sizes(data)
+        best = min(others[other] for other in _OTHERS)
+        ways = [("", None), (f", in chunks of {CHUNK_BYTES:,}", CHUNK_BYTES)]
+        for what, lane_bytes in ways if place == 0 else ways[:1]:
+            found = len(run(_alone(data, model, lane_bytes)).blob)
+            cells = [f"{others[other] / len(data):.4f}" for other in _OTHERS]
+            cells += [f"**{found / len(data):.4f}**", f"{100 * (found / best - 1):+.1f} %"]
+            lines.append(f"| {name}{what} | {len(data):,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def adjusted(model: str) -> str:
+    """Compresses longer and longer beginnings of enwik8, the model counted: a Markdown table.
+
+    Args:
+        model: registry name.
+    """
+    lines = [
+        "| enwik8, first bytes | xz | llmcomp | with 2 bytes a parameter | with the model's files "
+        "| pays against xz from |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for n_bytes in _BEGINNINGS:
+        ((_, data),) = corpus([("enwik8", "bench/enwik6", n_bytes)])
+        bill = run(compressing(data, model=model, methods=("lm",), verify=False)).bill
+        xz_bytes = sizes(data)["xz"]
+        by_parameters, by_files = bill.adjusted_rates
+        lines.append(
+            f"| {n_bytes:,} | {xz_bytes / n_bytes:.4f} | {bill.rate:.4f} | {by_parameters:,.3f} "
+            f"| {by_files:,.3f} | {readable_bytes(bill.break_even_bytes(xz_bytes))} |"
+        )
+    return "\n".join(lines)
+
+
+def _alone(data: bytes, model: str, lane_bytes: int | None) -> Steps[Compressed]:
+    return compressing(
+        data, model=model, methods=("lm",), lane_bytes=lane_bytes, online=False, verify=False
+    )
 
 
 def recipes() -> str:
@@ -39,7 +104,7 @@ def recipes() -> str:
     with tempfile.TemporaryDirectory() as folder:
         models = {recipe: _under(recipe, Path(folder)) for recipe in HEAD_GRIDS}
         texts = [(name, data) for name, data in corpus() if len(data) >= 49_000][:6]
-        sizes = {
+        found = {
             recipe: [_bits_per_byte(model, data) for _, data in texts]
             for recipe, model in models.items()
         }
@@ -49,7 +114,7 @@ def recipes() -> str:
         "|---:|" + "---:|" * (len(texts) + 2),
     ]
     for recipe in models:
-        cells = [f"{bits:.5f}" for bits in sizes[recipe]]
+        cells = [f"{bits:.5f}" for bits in found[recipe]]
         cells += [f"{times[recipe, lanes]:.2f} ms" for lanes in (1, 16)]
         lines.append(f"| {recipe} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
