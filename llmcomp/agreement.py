@@ -39,12 +39,12 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
 from llmcomp.decisions import Decisions, DecisionTree, decide, decode
 from llmcomp.errors import ModelError
 from llmcomp.exact import exp_each
+from llmcomp.kernel import kernel
 from llmcomp.online import NO_HELP, OnlineHelp, learn, open_step, predict
 
 __all__ = [
@@ -450,7 +450,7 @@ def _chance(failed: IntArray, fitted: IntArray) -> IntArray:
     return np.clip((failed << PROBABILITY_BITS) // (failed + fitted), 1, _ONE - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _masses(logits, order, cuts, left, right, leaves, nodes):  # type: ignore[no-untyped-def]
     """Masses of one row, bottom-up: float64[V] by leaf and float64[V - 1] by node; their sum.
 
@@ -469,12 +469,12 @@ def _masses(logits, order, cuts, left, right, leaves, nodes):  # type: ignore[no
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _child(node, leaf, leaves, nodes):  # type: ignore[no-untyped-def]
     return nodes[node] if node >= 0 else leaves[leaf]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _log_odds(node, cuts, left, right, leaves, nodes):  # type: ignore[no-untyped-def]
     before = _child(left[node], cuts[node] - 1, leaves, nodes)
     after = _child(right[node], cuts[node], leaves, nodes)
@@ -487,14 +487,14 @@ def cells_of(log_odds: Float64Array) -> npt.NDArray[np.int32]:
     return (len(EDGES) + np.where(log_odds >= 0.0, beyond, -beyond)).astype(np.int32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cell(z, edges):  # type: ignore[no-untyped-def]
     """The cell that log-odds lie in: 0 to 512, with 0 in the middle of 256."""
     beyond = np.searchsorted(edges, abs(z) * (1 << 20), side="right")
     return len(edges) + (beyond if z >= 0.0 else -beyond)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shift(ruler, place, cells):  # type: ignore[no-untyped-def]
     """Where a ruler's marks lie for one decision, 0 to cells - 1: SplitMix64 [Steele14]."""
     x = ((np.uint64(ruler) << np.uint64(32)) + np.uint64(place)) * np.uint64(0x9E3779B97F4A7C15)
@@ -504,7 +504,7 @@ def _shift(ruler, place, cells):  # type: ignore[no-untyped-def]
     return np.int64(x >> np.uint64(40)) * cells >> 24
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _agreed(cell, shift, cells, probabilities):  # type: ignore[no-untyped-def]
     """The probability in the middle of the bin that a cell belongs to."""
     n_half = len(probabilities) // 2
@@ -514,7 +514,7 @@ def _agreed(cell, shift, cells, probabilities):  # type: ignore[no-untyped-def]
     return probabilities[(low + high >> 1) + n_half]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk(  # type: ignore[no-untyped-def]
     logits, targets, order, cuts, left, right, log_odds, answers, nodes, counts, ideal
 ):
@@ -539,7 +539,7 @@ def _walk(  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _choose(found, starts, cells, most, rulers, probabilities):  # type: ignore[no-untyped-def]
     """Finds each block's first ruler that fits and puts probabilities in the place of cells."""
     for block in range(len(rulers)):
@@ -570,7 +570,7 @@ def _choose(found, starts, cells, most, rulers, probabilities):  # type: ignore[
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read(  # type: ignore[no-untyped-def]
     logits,
     order,

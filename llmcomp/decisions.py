@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS, LaneDecoders, decode_answer
 from llmcomp.exact import exp
+from llmcomp.kernel import kernel
 from llmcomp.online import NO_HELP, OnlineHelp, learn, open_step, predict
 from llmcomp.parallel import each_part
 from llmcomp.tracing import CANDIDATES
@@ -92,7 +92,7 @@ class DecisionTree:
         return cls(order, rank, cut, left, right, depth)
 
 
-@njit(cache=True)
+@kernel
 def _split(total, cut, left, right):  # type: ignore[no-untyped-def]
     """Cuts leaf ranges, parents before children; returns the depth.
 
@@ -378,7 +378,7 @@ def help_decisions(
     return helped, views
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _accumulate(logits, order, masses, cumulative):  # type: ignore[no-untyped-def]
     """Masses of one row: float64[V] -> int64[V] by id and int64[V + 1] by leaf."""
     top = logits[0]
@@ -392,14 +392,14 @@ def _accumulate(logits, order, masses, cumulative):  # type: ignore[no-untyped-d
         cumulative[leaf + 1] = cumulative[leaf] + masses[order[leaf]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _p0(cumulative, low, cut, high):  # type: ignore[no-untyped-def]
     """The agreed probability of 'before': one IEEE division of exact integers, rounded once."""
     share = (cumulative[cut] - cumulative[low]) / (cumulative[high] - cumulative[low])
     return min(max(np.int64(np.rint(share * _ONE)), 1), _ONE - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decide(  # type: ignore[no-untyped-def]
     logits, leaves, order, cuts, left, right, p0, answers, nodes, counts, ideal
 ):
@@ -425,7 +425,7 @@ def _decide(  # type: ignore[no-untyped-def]
         ideal[n] = np.log2(cumulative[vocabulary] / mass)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decode(  # type: ignore[no-untyped-def]
     logits, order, cuts, left, right, state, data, start, stop, alive, tokens, help_, first
 ):
@@ -449,7 +449,7 @@ def _decode(  # type: ignore[no-untyped-def]
         tokens[lane] = order[low]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _survey(  # type: ignore[no-untyped-def]
     logits, leaves, order, cuts, left, right, entropy, ranks, candidates, offset, share, paths
 ):
@@ -491,7 +491,7 @@ def _survey(  # type: ignore[no-untyped-def]
             offset[n, c], share[n, c] = _interval(leaf, cuts, left, right, paths[n, c])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _interval(leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
     """Where a token's interval begins in the present one, and how wide it is."""
     start, width, low, high, node, k = 0.0, 1.0, 0, len(cuts) + 1, 0, 0
@@ -506,7 +506,7 @@ def _interval(leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
     return start, width
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _help(  # type: ignore[no-untyped-def]
     help_,
     cuts,
@@ -547,7 +547,7 @@ def _help(  # type: ignore[no-untyped-def]
         learn(help_, step_tokens, alive)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _help_path(help_, lane, leaf, cuts, left, right, path):  # type: ignore[no-untyped-def]
     """Replaces the probabilities on the way to a leaf."""
     open_step(help_, lane)

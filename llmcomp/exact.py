@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from llmcomp.kernel import kernel
 
 LOG2E = 1.4426950408889634
 # ln 2 in two parts; the first has 32 significant bits, so its product with |k| < 2**20 is exact.
@@ -100,7 +101,7 @@ TAIL = (
 )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def exp(x):  # type: ignore[no-untyped-def]
     """Raises e to a float64 in [-700, 700], as ``2**k * e**r`` with ``x = k ln 2 + r``."""
     k = np.rint(x * LOG2E)
@@ -122,7 +123,7 @@ def exp(x):  # type: ignore[no-untyped-def]
     return y * np.int64((np.int64(k) + 1023) << 52).view(np.float64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exp_each(x):  # type: ignore[no-untyped-def]
     """Raises e to each of float64[N] in [-700, 700]: float64[N]."""
     y = np.empty(len(x), np.float64)
@@ -131,7 +132,7 @@ def exp_each(x):  # type: ignore[no-untyped-def]
     return y
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def log(x):  # type: ignore[no-untyped-def]
     """Natural logarithm of a positive, finite float64, below one unit in the last place off.
 
@@ -153,7 +154,7 @@ def log(x):  # type: ignore[no-untyped-def]
     return k * LN2_HIGH - ((s * (f - rest) - k * LN2_LOW) - f)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def normal_quantile(p):  # type: ignore[no-untyped-def]
     """Where the standard normal distribution function reaches p, to about 1e-15 relative.
 
@@ -182,7 +183,7 @@ def normal_quantile(p):  # type: ignore[no-untyped-def]
     return x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ratio(coefficients, r):  # type: ignore[no-untyped-def]
     """Divides one polynomial in r by another, each given from its constant term on."""
     above, below = coefficients

@@ -34,10 +34,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from llmcomp.coding.range_coder import PROBABILITY_BITS
 from llmcomp.exact import exp, log
+from llmcomp.kernel import kernel
 
 __all__ = ["NO_HELP", "OnlineHelp", "learn", "open_step", "predict"]
 
@@ -246,7 +246,7 @@ NO_HELP = OnlineHelp._sized(np.zeros(1, np.uint8), np.zeros(1, np.int64), [], 1,
 """Leaves the model's probabilities as they are."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _hash(a, b):  # type: ignore[no-untyped-def]
     """Mixes two integers into 64 bits."""
     x = (np.uint64(a) + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
@@ -255,17 +255,17 @@ def _hash(a, b):  # type: ignore[no-untyped-def]
     return x ^ (x >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _probability(log_odds):  # type: ignore[no-untyped-def]
     return 1.0 / (1.0 + exp(-log_odds))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _within(x, most):  # type: ignore[no-untyped-def]
     return min(max(x, -most), most)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def open_step(help_, lane):  # type: ignore[no-untyped-def]
     """Sets a lane's contexts before its next token."""
     if not help_.on[0]:
@@ -294,7 +294,7 @@ def open_step(help_, lane):  # type: ignore[no-untyped-def]
     contexts[_COLUMN] = _hash(_hash(_COLUMN, first), min(column, 30))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _slot(slots, context, node):  # type: ignore[no-untyped-def]
     """Finds the slot of a context and a node: its place and its check.
 
@@ -311,32 +311,32 @@ def _slot(slots, context, node):  # type: ignore[no-untyped-def]
     return place, check
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _known(slot, check):  # type: ignore[no-untyped-def]
     return slot >> _CHECK == check and _count(slot) > 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _count(slot):  # type: ignore[no-untyped-def]
     return np.int64(slot >> np.uint64(44)) & 0x3F
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _curvature(slot):  # type: ignore[no-untyped-def]
     return np.int64(slot >> np.uint64(32)) & 0xFFF
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _share(slot):  # type: ignore[no-untyped-def]
     return np.int64(slot >> np.uint64(16)) & 0xFFFF
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _shift(slot):  # type: ignore[no-untyped-def]
     return (np.int64(slot & np.uint64(0xFFFF)) - _SHIFT_ZERO) * _SHIFT_UNIT
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _packed(check, count, curvature, share, shift):  # type: ignore[no-untyped-def]
     """Writes a slot, its parts rounded and kept within bounds."""
     count = min(count, _MOST_COUNT)
@@ -347,18 +347,18 @@ def _packed(check, count, curvature, share, shift):  # type: ignore[no-untyped-d
     return check << _CHECK | np.uint64(count << 44 | curvature << 32 | share << 16 | shift)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _cell(odds):  # type: ignore[no-untyped-def]
     """The cell of a map that is nearest to a counter's log-odds."""
     return np.int64(np.rint(odds * 2.0)) + _CELLS // 2
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _class(count):  # type: ignore[no-untyped-def]
     return count if count < 8 else 8 + (count - 8) // 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def predict(help_, lane, node, low, cut, high, p0):  # type: ignore[no-untyped-def]
     """Predicts a lane's next decision.
 
@@ -434,7 +434,7 @@ def predict(help_, lane, node, low, cut, high, p0):  # type: ignore[no-untyped-d
     return min(max(helped, 1), _ONE - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def learn(help_, tokens, alive):  # type: ignore[no-untyped-def]
     """Learns the tokens of a step, lane by lane.
 
@@ -451,7 +451,7 @@ def learn(help_, tokens, alive):  # type: ignore[no-untyped-def]
             _append(help_, lane, tokens[lane])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _learn_answers(help_, lane, leaf):  # type: ignore[no-untyped-def]
     """Moves weights, maps, votes and slots towards the answers that lead to a leaf."""
     slots = help_.slots
@@ -491,14 +491,14 @@ def _learn_answers(help_, lane, leaf):  # type: ignore[no-untyped-def]
             slots[place] = _packed(check, count + 1, curvature, share, shift)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _towards(odds, answer):  # type: ignore[no-untyped-def]
     """How far log-odds move when the answer turns out 1.0 or 0.0."""
     p = _probability(odds)
     return (answer - p) * _MAP_RATE / (p * (1.0 - p) + 0.05)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(help_, lane, token):  # type: ignore[no-untyped-def]
     """Adds a token to its lane's history, and moves the lane's matches and lines."""
     row, history, found = help_.lanes[lane], help_.history, help_.found
@@ -535,7 +535,7 @@ def _append(help_, lane, token):  # type: ignore[no-untyped-def]
         row[_LINE] = at + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _hash_before(history, at, n_tokens):  # type: ignore[no-untyped-def]
     """Hashes the tokens that end before a place."""
     hashed = np.uint64(n_tokens)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from conftest import ROOT
+
+from llmcomp import exact, kernel
 
 PACKAGE = ROOT / "llmcomp"
 
@@ -14,6 +17,7 @@ LAYERS = [
     "errors",
     "steps",
     "pace",
+    "kernel",
     "exact",
     "parallel",
     "tracing",
@@ -68,15 +72,7 @@ ADAPTERS = {
     },
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
     "plotly": {"evaluate/charts.py"},
-    "numba": {
-        "agreement.py",
-        "coding/range_coder.py",
-        "decisions.py",
-        "exact.py",
-        "models/kernels.py",
-        "online.py",
-        "train/dedup.py",
-    },
+    "numba": {"kernel.py"},
     "tokenizers": {"hub_tokens.py", "tokens.py", "train"},
     "huggingface_hub": {"models/sources.py"},
     "safetensors": {"models/fixed.py", "models/snapped.py", "steering/soft_prompt.py", "train"},
@@ -130,6 +126,31 @@ def wrong_adapters(package: Path) -> list[tuple[str, str]]:
         and not {str(path.relative_to(package)), layer_of(path, package)}
         & ADAPTERS[name.split(".")[0]]
     ]
+
+
+def test_the_state_of_kernels_counts_every_file_that_holds_some():
+    holding = {
+        str(p.relative_to(PACKAGE)) for p in modules(PACKAGE) if "\n@kernel" in p.read_text()
+    }
+    assert holding == set(kernel.SOURCES)
+
+
+def test_kernels_of_another_state_lie_elsewhere(tmp_path, monkeypatch):
+    source, other = tmp_path / "a.py", tmp_path / "b.py"
+    source.write_text("1")
+    other.write_text("2")
+    before = kernel.state_of([source, other])
+    assert kernel.state_of([source, other]) == before
+    other.write_text("3")
+    assert kernel.state_of([source, other]) != before
+    here = Path(exact.exp._cache.cache_path)
+    assert kernel.state_of(PACKAGE / name for name in kernel.SOURCES) in str(here)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert kernel.folder_of(before) == tmp_path / before
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert kernel.folder_of(before) == tmp_path / "llmcomp" / before
 
 
 def test_every_module_has_a_layer():

@@ -33,7 +33,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from llmcomp.kernel import kernel
 
 PROBABILITY_BITS = 24
 """Decisions are coded with probabilities in units of ``2**-24``."""
@@ -332,7 +333,7 @@ def _check_tables(cumulative: IntArray, tables: npt.NDArray[np.integer]) -> None
         raise ValueError(f"rows must lie in [0, {len(cumulative)})")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _narrow(counts, step_offset, step_share, offset, share):  # type: ignore[no-untyped-def]
     k = 0
     for t in range(len(counts)):
@@ -342,7 +343,7 @@ def _narrow(counts, step_offset, step_share, offset, share):  # type: ignore[no-
             k += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode_answer(state, data, start, stop, p0):  # type: ignore[no-untyped-def]
     """Decodes one decision of one lane: state int64[3] (changed), data uint8[N] -> 0 or 1."""
     bound = (state[1] >> PROBABILITY_BITS) * p0
@@ -357,7 +358,7 @@ def decode_answer(state, data, start, stop, p0):  # type: ignore[no-untyped-def]
     return answer
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _refill(state, data, start, stop):  # type: ignore[no-untyped-def]
     while state[1] < _MIN_WIDTH:
         at = start + state[2]
@@ -367,7 +368,7 @@ def _refill(state, data, start, stop):  # type: ignore[no-untyped-def]
         state[2] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decode_symbols(state, data, start, stop, cumulative, tables, symbols):  # type: ignore[no-untyped-def]
     for i in range(len(tables)):
         row = tables[i]
@@ -387,7 +388,7 @@ def _decode_symbols(state, data, start, stop, cumulative, tables, symbols):  # t
         _refill(state, data, start, stop)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _symbol_stop(width, table, symbol):  # type: ignore[no-untyped-def]
     """Where a symbol's part ends: the last one's at the width, which its table seldom divides."""
     if symbol + 2 == len(table):
@@ -395,7 +396,7 @@ def _symbol_stop(width, table, symbol):  # type: ignore[no-untyped-def]
     return (width >> SYMBOL_BITS) * table[symbol + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode_one(state, buffer, p0, answer):  # type: ignore[no-untyped-def]
     """Encodes one decision and returns 1 if a carry ran."""
     bound = (state[1] >> PROBABILITY_BITS) * np.int64(p0)
@@ -404,7 +405,7 @@ def _encode_one(state, buffer, p0, answer):  # type: ignore[no-untyped-def]
     return _keep(state, buffer, bound, state[1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep(state, buffer, start, stop):  # type: ignore[no-untyped-def]
     """Narrows the interval to ``[start, stop)`` of its width; returns 1 if a carry ran."""
     carried = 0
@@ -426,13 +427,13 @@ def _keep(state, buffer, start, stop):  # type: ignore[no-untyped-def]
     return carried
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode(state, buffer, p0, answers):  # type: ignore[no-untyped-def]
     for k in range(len(p0)):
         _encode_one(state, buffer, p0[k], answers[k])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode_symbols(state, buffer, cumulative, tables, symbols):  # type: ignore[no-untyped-def]
     for i in range(len(symbols)):
         table, symbol = cumulative[tables[i]], symbols[i]
@@ -440,7 +441,7 @@ def _encode_symbols(state, buffer, cumulative, tables, symbols):  # type: ignore
         _keep(state, buffer, start, _symbol_stop(state[1], table, symbol))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode_recorded(  # type: ignore[no-untyped-def]
     state, buffer, p0, answers, out, low, width, pending, carried, share, offset
 ):

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from llmcomp.exact import exp
+from llmcomp.kernel import kernel
 from llmcomp.models.grid import WEIGHT_GRID, Float64Array, HeadGrid
 
 ACTIVATION_GRID = 16  # inputs of matrix products, and the residual stream
@@ -95,7 +95,7 @@ def square_bits(width: int) -> int:
     return (EXACT_BITS - math.ceil(math.log2(width))) // 2
 
 
-@njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def product(x, w, unit, out):  # type: ignore[no-untyped-def]
     """Multiplies activations x[B, K] with packed weights w[N, K] into out[B, N].
 
@@ -145,7 +145,7 @@ def product(x, w, unit, out):  # type: ignore[no-untyped-def]
             out[b, N - 1] = s00 * unit
 
 
-@njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def _scores(q, keys, scores):  # type: ignore[no-untyped-def]
     """Products of one query q[d] with keys[n, d]: scores[n]."""
     n, d = keys.shape
@@ -166,7 +166,7 @@ def _scores(q, keys, scores):  # type: ignore[no-untyped-def]
         scores[t] = s0
 
 
-@njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def _add_weighted(shares, values, sums):  # type: ignore[no-untyped-def]
     """Adds values[n, d], weighted by their shares[n], to sums[d]."""
     n, d = values.shape
@@ -185,7 +185,7 @@ def _add_weighted(shares, values, sums):  # type: ignore[no-untyped-def]
             sums[j] += shares[t] * np.float64(values[t, j])
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
+@kernel(fastmath={"nnan", "nsz", "reassoc"})
 def _largest(x):  # type: ignore[no-untyped-def]
     top = x[0]
     for i in range(1, len(x)):
@@ -193,7 +193,7 @@ def _largest(x):  # type: ignore[no-untyped-def]
     return top
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def rms_norm(x, gain, eps, bits, out):  # type: ignore[no-untyped-def]
     """RMS norm of rows x[N, D], snapped to the activations' grid; ``bits`` from `square_bits`."""
     D = x.shape[1]
@@ -213,7 +213,7 @@ def rms_norm(x, gain, eps, bits, out):  # type: ignore[no-untyped-def]
             out[n, j] = np.rint(y * _ACTIVATION) / _ACTIVATION
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add(x, y, out):  # type: ignore[no-untyped-def]
     """Residual sum of [N, D], the second snapped."""
     for n in range(x.shape[0]):
@@ -221,7 +221,7 @@ def add(x, y, out):  # type: ignore[no-untyped-def]
             out[n, j] = x[n, j] + np.rint(y[n, j] * _ACTIVATION) / _ACTIVATION
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def snap_heads(x, grid):  # type: ignore[no-untyped-def]
     """Rounds and clamps queries, keys or values [N, D] in place."""
     scale, limit = grid
@@ -231,7 +231,7 @@ def snap_heads(x, grid):  # type: ignore[no-untyped-def]
             x[n, j] = min(max(np.rint(x[n, j] * scale) * unit, -limit), limit)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rotate(x, cos, sin, positions, grid):  # type: ignore[no-untyped-def]
     """Turns pairs (j, j + d/2) of every head of x[N, heads * d], in place."""
     half = cos.shape[1]
@@ -246,7 +246,7 @@ def rotate(x, cos, sin, positions, grid):  # type: ignore[no-untyped-def]
     snap_heads(x, grid)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def to_shares(scores, scale):  # type: ignore[no-untyped-def]
     """Turns one query's scores[T] into integer shares, in place, and returns their sum."""
     top = _largest(scores)
@@ -258,7 +258,7 @@ def to_shares(scores, scale):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def causal_shares(scores, first, scale, totals):  # type: ignore[no-untyped-def]
     """Turns scores [n, keys] of queries ``first..`` into shares of what each sees; sums them."""
     for i in range(scores.shape[0]):
@@ -267,7 +267,7 @@ def causal_shares(scores, first, scale, totals):  # type: ignore[no-untyped-def]
         scores[i, seen:] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def divide(sums, totals, out):  # type: ignore[no-untyped-def]
     """Divides rows [N, d] by their totals and snaps them."""
     for n in range(sums.shape[0]):
@@ -275,7 +275,7 @@ def divide(sums, totals, out):  # type: ignore[no-untyped-def]
             out[n, j] = np.rint(sums[n, j] / totals[n] * _ACTIVATION) / _ACTIVATION
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def swiglu(hidden, out):  # type: ignore[no-untyped-def]
     """SwiGLU of [N, 2 * intermediate]: ``silu(gate) * up``, snapped and clamped."""
     width = out.shape[1]
@@ -289,7 +289,7 @@ def swiglu(hidden, out):  # type: ignore[no-untyped-def]
             row[j] = min(max(y, -GATED_LIMIT), GATED_LIMIT)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _attend(q, keys, key_unit, values, value_unit, seen, out):  # type: ignore[no-untyped-def]
     """Attention of one lane's newest token, each key and value read once from memory.
 
@@ -324,7 +324,7 @@ def _attend(q, keys, key_unit, values, value_unit, seen, out):  # type: ignore[n
                 out[first + h, j] = np.rint(mixed * _ACTIVATION) / _ACTIVATION
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def step(w, x, keys, values, at, logits):  # type: ignore[no-untyped-def]
     """Feeds one token to each of B lanes.
 

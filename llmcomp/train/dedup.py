@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from llmcomp.kernel import kernel
 
 __all__ = ["Deduplicator", "Dropped", "dropped_table", "keep_out"]
 
@@ -153,19 +154,19 @@ def _piece_hashes(text: npt.NDArray[np.uint8]) -> Hashes:
     return np.unique(hashes[: _hash_pieces(text, hashes)])
 
 
-@njit(inline="always", cache=True)
+@kernel(inline="always")
 def _append(rolling, byte):  # type: ignore[no-untyped-def]
     return rolling * _MULTIPLIER + np.uint64(byte) + _ONE
 
 
-@njit(inline="always", cache=True)
+@kernel(inline="always")
 def _finish(rolling):  # type: ignore[no-untyped-def]
     """Mixes a rolling hash's high bits into the low ones; never 0, which marks a free place."""
     mixed = (rolling ^ (rolling >> np.uint64(31))) * np.uint64(0xD6E8FEB86659FD93)
     return (mixed ^ (mixed >> np.uint64(29))) | _ONE
 
 
-@njit(cache=True)
+@kernel
 def _leaving_power():  # type: ignore[no-untyped-def]
     """What the byte that leaves a piece was multiplied by."""
     power = _ONE
@@ -174,7 +175,7 @@ def _leaving_power():  # type: ignore[no-untyped-def]
     return power
 
 
-@njit(cache=True)
+@kernel
 def _hash_pieces(text, hashes):  # type: ignore[no-untyped-def]
     """Writes the hashes of all pieces that are not plain; returns their number."""
     power = _leaving_power()
@@ -196,7 +197,7 @@ def _hash_pieces(text, hashes):  # type: ignore[no-untyped-def]
     return n_hashes
 
 
-@njit(inline="always", cache=True)
+@kernel(inline="always")
 def _place(piece, table):  # type: ignore[no-untyped-def]
     """Returns where a hash stands in the table, or where it would."""
     at = np.int64(piece >> np.uint64(1)) & (table.size - 1)
@@ -206,13 +207,13 @@ def _place(piece, table):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(cache=True)
+@kernel
 def _insert(hashes, table):  # type: ignore[no-untyped-def]
     for piece in hashes:
         table[_place(piece, table)] = piece
 
 
-@njit(cache=True)
+@kernel
 def _cover(text, table):  # type: ignore[no-untyped-def]
     """Marks the bytes of pieces that stand in the table with 1."""
     power = _leaving_power()
