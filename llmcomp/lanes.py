@@ -102,7 +102,10 @@ def _asked(
             views[lane].append(survey(model.tree, logits, targets))
         yield len(targets)
     settled = [_settled(agreement, found) for found in parts]
-    return settled, [_joined(found) for found in views if found]
+    if not trace:
+        return settled, []
+    nothing = survey(model.tree, np.zeros((0, len(model.tree.order))), np.zeros(0, np.int64))
+    return settled, [_joined([nothing, *found]) for found in views]
 
 
 def scored(
@@ -441,6 +444,8 @@ def _finish(
         return coded
     return [
         replace(lane, trace=_trace(model, tokens, found, view, lane.payload))
+        if len(tokens)
+        else lane
         for lane, tokens, found, view in zip(coded, lanes, decisions, surveys, strict=True)
     ]
 
