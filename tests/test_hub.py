@@ -27,7 +27,7 @@ from llmcomp.models import load_model, resolve
 from llmcomp.models.hub import ESCAPE_NATS, HubModel, load_hub_model
 from llmcomp.models.registry import REGISTRY
 from llmcomp.models.snapped import SnappedModel
-from llmcomp.models.sources import HUB_MODELS, Source
+from llmcomp.models.sources import Source
 from llmcomp.schedule import Schedule
 from llmcomp.steps import run
 
@@ -651,7 +651,7 @@ def test_the_registry_loads_them_once(checkpoints, monkeypatch):
     model = load_model(str(checkpoints["qwen3"]))
     assert isinstance(model, HubModel) and model.dtype == "float32"
     assert load_model(str(checkpoints["qwen3"])) is model
-    for name in [*HUB_MODELS, "owner/name", "owner/name@main"]:
+    for name in [*REGISTRY, "owner/name", "owner/name@main"]:
         assert resolve(name) == name
     with pytest.raises(ModelError, match=r"no model 'gpt-9' here; known: embedded, nano, .*gpt2"):
         resolve("gpt-9")

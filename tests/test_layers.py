@@ -79,7 +79,6 @@ ADAPTERS = {
     "tokenizers": {"hub_tokens.py", "tokens.py", "train"},
     "huggingface_hub": {"models/sources.py", "space/hub.py"},
     "gradio_client": {"space/hub.py"},
-    "spaces": {"space/gpu.py"},
     "yaml": {"space/card.py"},
     "safetensors": {"models/fixed.py", "models/snapped.py", "steering/soft_prompt.py", "train"},
     "zstandard": {"evaluate/baselines.py"},

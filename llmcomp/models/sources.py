@@ -18,10 +18,7 @@ from typing import Any
 from llmcomp.errors import ModelError
 from llmcomp.models.registry import REGISTRY
 
-__all__ = ["HUB_MODELS", "Checkout", "Report", "Source", "is_hub_id", "weight_files"]
-
-HUB_MODELS = {name: model.repository for name, model in REGISTRY.items()}
-"""Names of models that are downloaded, and their Hub ids."""
+__all__ = ["Checkout", "Report", "Source", "is_hub_id", "weight_files"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

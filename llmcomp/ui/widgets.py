@@ -17,6 +17,7 @@ import gradio as gr
 
 from llmcomp.errors import LLMCompError
 from llmcomp.ui import steering, steering_views, views
+from llmcomp.ui.jobs import LIMITS
 
 __all__ = [
     "QUIET",
@@ -44,8 +45,6 @@ Job = Callable[..., Iterator[Updates]]
 
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For what answers at once and is of no use to a program."""
-
-_JOBS_AT_ONCE = 2
 
 
 def _drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
@@ -138,6 +137,9 @@ def telling(buttons: JobButtons, job: Job) -> Job:
         except LLMCompError as error:
             message = str(error)
             title = "That did not work"
+        except gr.Error as error:  # a GPU that is lent says no in words of its own
+            yield buttons.ended(views.failed(str(error.message)))
+            raise
         except Exception:
             reference = secrets.token_hex(3)
             _log.exception("unexpected error %s", reference)
@@ -207,7 +209,7 @@ def wire(
             [*outputs, *buttons.parts],
             show_progress="hidden",
             concurrency_id="model",
-            concurrency_limit=_JOBS_AT_ONCE,
+            concurrency_limit=LIMITS.at_once,
             # what works on a visitor's own session is of no use to a program
             api_visibility="public" if start.name else "private",
             api_name=start.name,
