@@ -15,21 +15,21 @@ import pytest
 
 pytest.importorskip("gradio")
 
-import fake_spaces  # noqa: E402
-import gradio as gr  # noqa: E402
-import hub_cache  # noqa: E402
-import huggingface_hub.constants  # noqa: E402
-import torch  # noqa: E402
+import fake_spaces
+import gradio as gr
+import hub_cache
+import huggingface_hub.constants
+import torch
 
-import llmcomp.models  # noqa: E402
-from llmcomp import codec  # noqa: E402
-from llmcomp.errors import FormatError, LLMCompError, ModelError  # noqa: E402
-from llmcomp.models import registry  # noqa: E402
-from llmcomp.models.shelf import Shelf  # noqa: E402
-from llmcomp.space import gpu, hardware, limits, offer  # noqa: E402
-from llmcomp.ui import handlers, hub_jobs, jobs  # noqa: E402
-from llmcomp.ui.jobs import InputError, Working  # noqa: E402
-from llmcomp.ui.steering import Wish  # noqa: E402
+import llmcomp.models
+from llmcomp import codec
+from llmcomp.errors import FormatError, LLMCompError, ModelError
+from llmcomp.models import registry
+from llmcomp.models.shelf import Shelf
+from llmcomp.space import gpu, hardware, limits, offer
+from llmcomp.ui import handlers, hub_jobs, jobs
+from llmcomp.ui.jobs import InputError, Working
+from llmcomp.ui.steering import Wish
 
 TEXT = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 3
 FAMILIES = ("gpt2", "gpt_neox", "llama", "qwen2", "qwen3")

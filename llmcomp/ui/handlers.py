@@ -46,6 +46,7 @@ __all__ = [
     "examples",
     "finish",
     "hero",
+    "model_line",
     "stash",
     "word_costs",
 ]
@@ -124,6 +125,13 @@ class Decoding:
     blob_bytes: int
     model: str
     elapsed_s: float
+
+
+def model_line(model: str, text: str, path: str | None) -> str:
+    """Says what a model costs for the text at hand, or what it would cost elsewhere."""
+    n_bytes = Path(path).stat().st_size if path else len((text or "").encode("utf-8", "replace"))
+    chosen = next((o for o in offer.offers(jobs.PLACE) if o.name == model), None)
+    return chosen.line(n_bytes, jobs.PLACE) if chosen else ""
 
 
 def examples() -> dict[str, str]:

@@ -69,7 +69,7 @@ def takes(info: BlobInfo) -> Registered | None:
     Raises:
         ModelError: on a public Space, if it needs any other. Nothing was asked of anybody then.
     """
-    if not info.needs_model or "/" not in info.model:
+    if "/" not in info.model or not info.needs_model:
         return None
     if jobs.PLACE.public:
         return offer.model_of_blob(info.model, jobs.PLACE)

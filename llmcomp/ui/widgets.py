@@ -6,6 +6,7 @@ end; expected errors become ``gr.Error`` in one place, `telling`. Knows nothing 
 
 from __future__ import annotations
 
+import functools
 import html
 import logging
 import secrets
@@ -34,6 +35,7 @@ __all__ = [
     "loss_curve",
     "status_line",
     "telling",
+    "telling_programs",
     "virtual_tokens_slider",
     "wire",
 ]
@@ -141,9 +143,7 @@ def telling(buttons: JobButtons, job: Job) -> Job:
             yield buttons.ended(views.failed(str(error.message)))
             raise
         except Exception:
-            reference = secrets.token_hex(3)
-            _log.exception("unexpected error %s", reference)
-            message = f"Something unexpected happened; it was logged as {reference}."
+            message = _logged()
             title = "Our fault"
         else:
             return
@@ -151,6 +151,30 @@ def telling(buttons: JobButtons, job: Job) -> Job:
         raise gr.Error(html.escape(message), title=title, print_exception=False)
 
     return run
+
+
+def telling_programs(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function that programs call: expected errors arrive in words, others by a number."""
+
+    @functools.wraps(call)
+    def run(*values: Any, **named: Any) -> Any:
+        try:
+            return call(*values, **named)
+        except LLMCompError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except gr.Error:
+            raise
+        except Exception:
+            raise gr.Error(_logged(), print_exception=False) from None
+
+    return run
+
+
+def _logged() -> str:
+    """Logs the error at hand; says under which number."""
+    reference = secrets.token_hex(3)
+    _log.exception("unexpected error %s", reference)
+    return f"Something unexpected happened; it was logged as {reference}."
 
 
 def virtual_tokens_slider(value: int, **rest: Any) -> gr.Slider:
@@ -211,7 +235,7 @@ def wire(
             concurrency_id="model",
             concurrency_limit=LIMITS.at_once,
             # what works on a visitor's own session is of no use to a program
-            api_visibility="public" if start.name else "private",
+            api_visibility="undocumented" if start.name else "private",
             api_name=start.name,
         )
         for start in starts
