@@ -1,4 +1,4 @@
-"""Jobs on Hub models as a public Space runs them: limits first, one loan of the GPU, no requests."""
+"""Jobs on Hub models as a public Space runs them: limits first, one loan of the GPU each."""
 
 from __future__ import annotations
 

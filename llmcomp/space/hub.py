@@ -193,7 +193,9 @@ class _GradioClient:
 
     def endpoints(self) -> list[str]:
         with _one_line():
-            found: dict[str, Any] = self._connection.view_api(return_format="dict")
+            found: dict[str, Any] = self._connection.view_api(
+                return_format="dict", print_info=False
+            )
         return sorted(found["named_endpoints"])
 
 

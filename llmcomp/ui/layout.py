@@ -271,9 +271,10 @@ def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:
                 _decompress_tab()
             with gr.Tab("Steer", id="steer"):
                 steer_tab()
-        for call in (programs.compress_text, programs.decompress_text, programs.list_models):
+        for call in (programs.compress_text, programs.decompress_text):
             # a program's jobs wait in the same line as the page's
             gr.api(telling_programs(call), concurrency_id="model", api_name=call.__name__)
+        gr.api(programs.list_models, queue=False)
     demo.queue(max_size=jobs.LIMITS.queue)
     return demo
 
