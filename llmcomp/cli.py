@@ -259,6 +259,11 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--tokens", type=int, default=2000, help="default: %(default)s")
     calibrate.add_argument("--dtype", choices=("float32", "float64", "int8"), default="float32")
     calibrate.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
+    calibrate.add_argument(
+        "--store",
+        action="store_true",
+        help="keep the margin for this model, so that nobody codes for a narrower one",
+    )
     calibrate.add_argument("--json", action="store_true")
 
     _add_space(commands)
@@ -287,6 +292,7 @@ def _add_space(commands: Any) -> None:
         sub.set_defaults(command=run)
         return sub
 
+    command("hardware", _space_hardware, "what each machine costs, and what it would do there")
     command("sync", _space_sync, "write the card of spaces.yaml on top of README.md")
     command("check", _space_check, "say what is wrong with spaces.yaml and README.md")
     deploy = command("deploy", _space_deploy, "create or update a Space, wait for it, try it")
@@ -823,6 +829,9 @@ def _calibrate(options: argparse.Namespace) -> None:
         print(f"  {finding.name}: {finding.largest:.2g}", file=sys.stderr)
         findings.append(finding)
     exponent = calibrate.recommended(findings)
+    if options.store:
+        kept = calibrate.store(options.model, options.dtype, options.device, exponent)
+        print(f"kept in {kept}", file=sys.stderr)
     if options.json:
         found = {"margin": 2.0**-exponent, "findings": [asdict(f) for f in findings]}
         _print_json(options, found)
@@ -841,6 +850,12 @@ def _space_sync(_: argparse.Namespace) -> None:
     from llmcomp.space import card
 
     print("README.md rewritten" if card.sync(_space()) else "README.md is as it should be")
+
+
+def _space_hardware(_: argparse.Namespace) -> None:
+    from llmcomp.space.table import table
+
+    print(table())
 
 
 def _space_check(_: argparse.Namespace) -> None:

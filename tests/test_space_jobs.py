@@ -75,7 +75,7 @@ def space(
     machine = replace(hardware.FLAVOURS[hardware.ZERO], gpu="")
     place = hardware.Place(machine, public=True, models=tuple(entries))
     monkeypatch.setattr(jobs, "PLACE", place)
-    monkeypatch.setattr(jobs, "LIMITS", limits.limits_of(place))
+    monkeypatch.setattr(jobs, "LIMITS", limits.limits_of(place.hardware))
     threads = torch.get_num_threads()
     yield place
     torch.set_num_threads(threads)

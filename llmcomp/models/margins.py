@@ -16,11 +16,9 @@ __all__ = ["MARGINS_FILE", "read_margins", "store_margin", "stored_margin"]
 MARGINS_FILE = Path(__file__).with_name("margins.json")
 
 
-def read_margins(path: Path | None = None) -> dict[str, dict[str, Any]]:
+def read_margins() -> dict[str, dict[str, Any]]:
     """Reads all of them: by ``owner/name@commit``, then by dtype, exponent and places."""
-    found: dict[str, dict[str, Any]] = json.loads(
-        (path or MARGINS_FILE).read_text(encoding="utf-8")
-    )
+    found: dict[str, dict[str, Any]] = json.loads(MARGINS_FILE.read_text(encoding="utf-8"))
     return found
 
 

@@ -28,7 +28,7 @@ Y = TypeVar("Y")
 _START_S = 8  # taking a process and moving weights to the GPU
 _ROOM = 1.5  # an estimate that is too short ends a job, one that is too long costs a place in line
 _SHORTEST_S = 15
-_LONGEST_S = 120  # what a visitor without an account has a day
+_LONGEST_S = 80  # ZeroGPU asks for half as much again, and without an account there are 120 a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def declared_s(estimated_s: float) -> int:
     """Seconds to ask a GPU for: they, not those used, are held against a visitor's quota.
 
     >>> declared_s(0.5), declared_s(20), declared_s(1000)
-    (15, 38, 120)
+    (15, 38, 80)
     """
     wanted = _START_S + math.ceil(_ROOM * estimated_s)
     return min(max(wanted, _SHORTEST_S), _LONGEST_S)

@@ -1,6 +1,6 @@
 """What one visitor may ask of this machine, so that there is something left for the others.
 
-In: the place. Out: limits on bytes, tokens, seconds, queue, sessions and disk, and the sentence
+In: the machine. Out: limits on bytes, tokens, seconds, queue, sessions and disk, and the sentence
 that tells visitors of them. Whoever starts work checks them first.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmcomp.errors import LLMCompError
-from llmcomp.space.hardware import Place
+from llmcomp.space.hardware import Hardware
 
 __all__ = ["LimitError", "Limits", "limits_of"]
 
@@ -26,7 +26,8 @@ class Limits:
         input_bytes: of a text, and of what a file decodes to.
         blob_bytes: of a file.
         tokens: of a job on a Hub model.
-        seconds: of any job; what would take longer is refused, what does take longer is stopped.
+        hub_seconds: of such a job, by its estimate; what would take longer is refused.
+        seconds: of any job; what does take longer is stopped.
         queue: jobs that may wait.
         at_once: jobs that run at the same time.
         sessions: visitors whose work is remembered.
@@ -36,6 +37,7 @@ class Limits:
     input_bytes: int = 200_000
     blob_bytes: int = 1 << 20
     tokens: int = 4096
+    hub_seconds: int = 600
     seconds: int = 600
     queue: int = 20
     at_once: int = 2
@@ -60,28 +62,28 @@ class Limits:
         Raises:
             LimitError: if it would.
         """
-        if seconds > self.seconds:
+        if seconds > self.hub_seconds:
             raise LimitError(
                 f"this would take about {seconds:,.0f} s here, and a job may take "
-                f"{self.seconds:,} s: take a shorter text, a smaller model, or the command line"
+                f"{self.hub_seconds:,} s: take a shorter text, a smaller model, or the command line"
             )
 
     def sentence(self) -> str:
         """Tells visitors of them."""
         return (
-            f"At most {self.input_bytes:,} bytes, {self.tokens:,} tokens on a Hub model and "
-            f"{self.seconds // 60} minutes a job; {self.queue} jobs may wait."
+            f"At most {self.input_bytes:,} bytes and {self.seconds:,} s a job; on a Hub model "
+            f"{self.tokens:,} tokens and {self.hub_seconds:,} s. {self.queue} jobs may wait."
         )
 
 
-def limits_of(place: Place) -> Limits:
-    """Chooses the limits for a place.
+def limits_of(hardware: Hardware) -> Limits:
+    """Chooses the limits of a machine.
 
-    A GPU that is lent counts against the visitor's own minutes (two a day without an account), so
-    a job there is kept short.
+    A GPU that is lent counts against the visitor's own minutes, two a day without an account, so a
+    job there is kept short.
     """
-    if place.hardware.lent:
-        return Limits(tokens=8192, seconds=120)
-    if place.hardware.gpu:
-        return Limits(tokens=32_768, seconds=600)
-    return Limits(tokens=2048, seconds=600)
+    if hardware.lent:
+        return Limits(tokens=4096, hub_seconds=60)
+    if hardware.gpu:
+        return Limits(tokens=32_768)
+    return Limits(tokens=2048)

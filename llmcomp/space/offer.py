@@ -13,9 +13,9 @@ from llmcomp.errors import ModelError
 from llmcomp.models.registry import REGISTRY, Registered, named_by
 from llmcomp.pace import in_words
 from llmcomp.space.cost import BYTES_PER_TOKEN, Learned, estimate, memory_bytes
-from llmcomp.space.hardware import FLAVOURS, Place
+from llmcomp.space.hardware import FLAVOURS, Hardware, Place
 
-__all__ = ["LEARNED", "SHIPPED", "Offer", "model_of_blob", "offers", "seconds_for"]
+__all__ = ["LEARNED", "SHIPPED", "Offer", "fits", "model_of_blob", "offers", "seconds_for"]
 
 SHIPPED = ("embedded", "nano")
 """Models that are in the repository; they compute alike everywhere, on the processor."""
@@ -89,6 +89,12 @@ def seconds_for(
     """Estimates a job here, with what earlier ones have taught."""
     found = estimate(model, place.hardware, dtype, n_tokens)
     return (found.decode if decode else found.compress) * LEARNED.factor(model.name)
+
+
+def fits(model: Registered, machine: Hardware, dtype: str | None = None) -> bool:
+    """Tells whether a model at work fits into a machine's memory."""
+    needed = memory_bytes(model, dtype or machine.dtype)
+    return needed <= _MEMORY_SHARE * machine.memory_bytes
 
 
 def model_of_blob(source: str, place: Place) -> Registered:

@@ -41,7 +41,7 @@ __all__ = [
 PLACE = here()
 """Where the page runs: what machine, and whether strangers use it."""
 
-LIMITS = limits_of(PLACE)
+LIMITS = limits_of(PLACE.hardware)
 
 MODELS = SHIPPED
 """The models that work everywhere and are always offered."""
