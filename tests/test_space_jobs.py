@@ -252,7 +252,8 @@ def test_a_model_that_cannot_be_had_leaves_the_others(space, loans, monkeypatch,
     monkeypatch.setattr(jobs, "PLACE", replace(space, models=("tiny-lost", "tiny-gpt2")))
     hub_jobs.place_models()
     assert "tiny-lost is not offered" in caplog.text
-    with pytest.raises(ModelError, match="not loaded on this Space"):
+    assert jobs.PLACE.models == ("tiny-gpt2",)
+    with pytest.raises(InputError, match="tiny-lost is not offered here"):
         compressed("tiny-lost")
     assert decoded(compressed("tiny-gpt2").blob).text == TEXT
 

@@ -98,7 +98,7 @@ def test_a_model_that_does_not_fit_is_not_offered():
     public = Place(FLAVOURS["a100-large"], public=True, models=names)
     found = {known.name: known for known in offer.offers(public)}
     assert found["open-llama-3b"].why_not == "no commit of it is pinned"
-    assert found["gpt2"].why_not == "it is not loaded"
+    assert found["gpt2"].why_not == "this Space does not have it"
     assert [known.name for known in offer.offers(public)][:2] == ["embedded", "nano"]
 
 
@@ -110,7 +110,7 @@ def test_the_line_names_parameters_memory_profile_and_seconds():
         assert part in line
     assert " s for this text" in line
     off = found["gpt2"].line(4000, place)
-    assert "Not here: it is not loaded" in off and "$0.40 an hour" in off
+    assert "Not here: this Space does not have it" in off and "$0.40 an hour" in off
     assert "6.9 M parameters" in found["embedded"].line(4000, place)
 
 

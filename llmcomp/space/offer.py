@@ -132,7 +132,9 @@ def _why_not(model: Registered, dtype: str, place: Place) -> str:
             f"it takes {needed / 1e9:.0f} GB of memory and {place.hardware.label} has {there:.0f}"
         )
     if model.name not in place.models:
-        return "it is not loaded" if place.public else f"start with LLMCOMP_MODELS={model.name}"
+        if place.public:
+            return "this Space does not have it"
+        return f"start the app with LLMCOMP_MODELS={model.name} to have it"
     return ""
 
 

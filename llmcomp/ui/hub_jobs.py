@@ -11,8 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from llmcomp import codec
@@ -21,6 +20,7 @@ from llmcomp.errors import LLMCompError, ModelError
 from llmcomp.models import SHELF, load_downloaded, load_model
 from llmcomp.models.base import LanguageModel
 from llmcomp.models.registry import Registered, named_by
+from llmcomp.models.sources import Source
 from llmcomp.space import offer
 from llmcomp.space.cost import BYTES_PER_TOKEN
 from llmcomp.space.gpu import declared_s, on_gpu
@@ -145,35 +145,48 @@ def decompress(
 
 
 def place_models() -> None:
-    """Makes ready what this place offers; called once, from the main thread, before serving.
+    """Makes ready what whoever runs this wants offered; once, in the main thread, before serving.
 
-    Where the GPU is lent, weights have to be placed on it before the first loan. A model that
-    cannot be had is reported and not offered; the page works without it.
+    Files are fetched now, at the owner's wish, so that no visitor's job ever asks the Hub. Where
+    the GPU is lent, weights have to be placed on it before the first loan. A model that cannot be
+    had is reported and not offered; the page works without it.
     """
     hardware = jobs.PLACE.hardware
     SHELF.cap_bytes = int(_MEMORY_SHARE * hardware.memory_bytes)
-    if not hardware.lent:
-        return
-    from llmcomp.models.stock import use_one_thread
+    if hardware.lent:
+        from llmcomp.models.stock import use_one_thread
 
-    use_one_thread()
+        use_one_thread()
+    missing = set()
     for chosen in offer.offers(jobs.PLACE):
         if chosen.model is None or chosen.why_not:
             continue
-        key = (chosen.name, chosen.dtype, hardware.device)
         try:
-            SHELF.take(key, chosen.model.weight_bytes(chosen.dtype), partial(_placed, chosen))
+            Source.find(chosen.name).fetch(_log.info)
+            if hardware.lent:
+                _place(chosen.model, chosen.dtype)
         except LLMCompError as error:
+            missing.add(chosen.name)
             _log.error("%s is not offered: %s", chosen.name, error)
+    had = tuple(name for name in jobs.PLACE.models if name not in missing)
+    jobs.PLACE = replace(jobs.PLACE, models=had)
 
 
-def _placed(chosen: offer.Offer) -> LanguageModel:
-    from llmcomp.models.hub import load_hub_model
+def _place(known: Registered, dtype: str) -> None:
+    """Puts a model on the shelf with its weights on the GPU.
 
-    # its two passes are compared on the processor, since no GPU computes before the first loan
-    model = load_hub_model(chosen.name, dtype=chosen.dtype, download=not jobs.PLACE.public)
-    model.move(jobs.PLACE.hardware.device)
-    return model
+    Its two passes are compared on the processor: no GPU computes before the first loan.
+    """
+    device = jobs.PLACE.hardware.device
+
+    def load() -> LanguageModel:
+        from llmcomp.models.hub import load_hub_model
+
+        model = load_hub_model(known.name, dtype=dtype, download=False)
+        model.move(device)
+        return model
+
+    SHELF.take((known.name, dtype, device), known.weight_bytes(dtype), load)
 
 
 def _model(name: str, dtype: str) -> LanguageModel:

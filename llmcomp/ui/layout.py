@@ -271,6 +271,8 @@ def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:
                 _decompress_tab()
             with gr.Tab("Steer", id="steer"):
                 steer_tab()
+        if jobs.PLACE.public:
+            gr.DuplicateButton("Duplicate this Space", size="sm", elem_id="duplicate")
         for call in (programs.compress_text, programs.decompress_text):
             # a program's jobs wait in the same line as the page's
             gr.api(telling_programs(call), concurrency_id="model", api_name=call.__name__)
