@@ -7,7 +7,7 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from llmcomp.space import smoke  # noqa: E402
+from llmcomp.space import hardware, smoke  # noqa: E402
 from llmcomp.ui import handlers, jobs, layout, widgets  # noqa: E402
 
 NO_HERO = {"v": "view/1", "n": 0, "note": "no hero in this test"}
@@ -110,6 +110,23 @@ def test_server_side_rendering_is_as_the_variable_says(
     if wanted is not None:
         monkeypatch.setenv("GRADIO_SSR_MODE", wanted)
     assert layout.launch_options()["ssr_mode"] is mode
+
+
+def test_a_public_page_can_be_duplicated_and_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = hardware.Place(hardware.FLAVOURS["cpu-basic"], public=True, models=("gpt2",))
+    monkeypatch.setattr(jobs, "PLACE", place)
+    page = layout.build_demo(NO_HERO)
+    assert any(isinstance(block, gr.DuplicateButton) for block in page.blocks.values())
+    (model,) = [b for b in page.blocks.values() if getattr(b, "elem_id", None) == "model"]
+    assert ("gpt2", "gpt2") in model.choices
+    assert ("pythia-70m (not here)", "pythia-70m") in model.choices
+    assert "this Space does not have it" in handlers.model_line("pythia-70m", "some text", None)
+
+
+def test_at_home_there_is_nothing_to_duplicate(demo: Any) -> None:
+    assert not any(isinstance(block, gr.DuplicateButton) for block in demo.blocks.values())
 
 
 def test_a_lent_gpu_that_says_no_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
