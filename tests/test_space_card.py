@@ -7,18 +7,24 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
+import httpx
+import huggingface_hub
 import pytest
 import yaml
 from conftest import ROOT
-from huggingface_hub import SpaceCardData, SpaceHardware
+from huggingface_hub import SpaceCardData, SpaceHardware, errors
 
 from llmcomp import cli
 from llmcomp.errors import LLMCompError
 from llmcomp.models.registry import REGISTRY
 from llmcomp.space import card, deploy, hub, smoke
 from llmcomp.space.hardware import FLAVOURS
+
+REQUEST = httpx.Request("GET", "https://huggingface.co")
 
 
 @pytest.fixture
@@ -285,6 +291,50 @@ def test_nothing_is_asked_of_the_hub_while_something_is_wrong_here(repository):
     with pytest.raises(LLMCompError, match="hardware is 't5'"):
         list(deploy.deploy(space, "me/demo", there, {}))
     assert there.calls == []
+
+
+def test_the_real_hub_is_asked_in_its_own_words(monkeypatch, tmp_path):
+    """Against the signatures of huggingface_hub itself; nothing leaves this machine."""
+    api = create_autospec(huggingface_hub.HfApi, instance=True)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+    monkeypatch.setattr(hub, "_POLL_S", 0.0)
+    there = hub.RealHub()
+    api.get_space_runtime.return_value.requested_hardware = "cpu-basic"
+    there.create(
+        "me/demo",
+        hardware="t4-small",
+        sleep_time=600,
+        private=True,
+        variables={"A": "1"},
+        secrets={"B": "2"},
+    )
+    api.create_repo.assert_called_once()
+    api.add_space_variable.assert_called_once_with("me/demo", "A", "1")
+    api.add_space_secret.assert_called_once_with("me/demo", "B", "2")
+    api.request_space_hardware.assert_called_once_with("me/demo", SpaceHardware.T4_SMALL)
+    api.set_space_sleep_time.assert_called_once_with("me/demo", 600)
+
+    api.upload_folder.return_value.oid = "c" * 40
+    assert there.upload("me/demo", tmp_path, "words") == "c" * 40
+    assert api.upload_folder.call_args.kwargs["delete_patterns"] == "*"
+
+    old, new = (SimpleNamespace(stage="RUNNING", hardware="t4-small", raw={"sha": s}) for s in "ab")
+    api.wait_for_space.side_effect = [old, old, new]
+    assert there.wait("me/demo", "b", 60.0) == hub.Runtime("RUNNING", "t4-small")
+    assert api.wait_for_space.call_count == 3, "the version before does not count"
+    broken = SimpleNamespace(stage="BUILD_ERROR", hardware=None, raw={})
+    api.wait_for_space.side_effect = [broken]
+    api.fetch_space_logs.return_value = ["one\n", "two\n"]
+    assert there.wait("me/demo", "b", 60.0) == hub.Runtime("BUILD_ERROR", "", "one\ntwo\n")
+
+    assert there.has_commit("owner/name", "f" * 40)
+    gone = errors.RevisionNotFoundError("404", response=httpx.Response(404, request=REQUEST))
+    api.model_info.side_effect = gone
+    assert not there.has_commit("owner/name", "f" * 40)
+    api.model_info.side_effect = OSError("no route\nto host")
+    with pytest.raises(hub.HubError, match="OSError: no route; check the name") as caught:
+        there.has_commit("owner/name", "f" * 40)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

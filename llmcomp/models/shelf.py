@@ -22,10 +22,10 @@ class Shelf(Generic[T]):
     """Keeps what was loaded.
 
     Args:
-        most: how many models it holds at the most.
+        most: how many models it holds at the most, as long as it knows of no limit to memory.
 
     Attributes:
-        cap_bytes: memory for all of them, None for no limit.
+        cap_bytes: memory for all of them, None if it is not known.
     """
 
     def __init__(self, most: int) -> None:
@@ -66,8 +66,10 @@ class Shelf(Generic[T]):
                 f"this model takes {n_bytes / 1e9:.1f} GB of memory, and {cap / 1e9:.1f} GB are "
                 "there for models; take a smaller one"
             )
-        while self._held and (
-            len(self._held) >= self._most
-            or (cap is not None and n_bytes + sum(n for _, n in self._held.values()) > cap)
-        ):
+        while self._held and self._full(n_bytes):
             self._held.popitem(last=False)
+
+    def _full(self, n_bytes: int) -> bool:
+        if self.cap_bytes is None:
+            return len(self._held) >= self._most
+        return n_bytes + sum(held for _, held in self._held.values()) > self.cap_bytes

@@ -84,11 +84,11 @@ def offers(place: Place) -> list[Offer]:
 
 
 def seconds_for(
-    model: Registered, place: Place, dtype: str, n_tokens: float, *, decode: bool = False
+    model: Registered, place: Place, dtype: str, n_tokens: float, preset: str = "balanced"
 ) -> float:
-    """Estimates a job here, with what earlier ones have taught."""
-    found = estimate(model, place.hardware, dtype, n_tokens)
-    return (found.decode if decode else found.compress) * LEARNED.factor(model.name)
+    """Estimates a compression here, with what earlier jobs have taught; decoding takes less."""
+    found = estimate(model, place.hardware, dtype, n_tokens, preset)
+    return found.compress * LEARNED.factor(model.name)
 
 
 def fits(model: Registered, machine: Hardware, dtype: str | None = None) -> bool:

@@ -110,10 +110,13 @@ def compress(
     yield Working("load", 0, len(data), 0.0)
     n_tokens = len(_model(model, chosen.dtype).tokenizer.encode(data))
     jobs.LIMITS.require_tokens(n_tokens)
-    estimated = offer.seconds_for(chosen.model, jobs.PLACE, chosen.dtype, n_tokens)
+    estimated = offer.seconds_for(chosen.model, jobs.PLACE, chosen.dtype, n_tokens, preset)
     jobs.LIMITS.require_seconds(estimated)
     asked = Asked(model, chosen.dtype, data, estimated, preset, wish)
-    return (yield from _result(_compressing(asked), asked))
+    begun = time.monotonic()
+    result = yield from _result(_compressing(asked))
+    offer.LEARNED.note(model, estimated, time.monotonic() - begun)
+    return result
 
 
 def decompress(
@@ -138,10 +141,10 @@ def decompress(
     yield Working("load", 0, info.plain_bytes, 0.0)
     _model(model.name, info.dtype)
     n_tokens = info.plain_bytes / BYTES_PER_TOKEN
-    estimated = offer.seconds_for(model, jobs.PLACE, info.dtype, n_tokens, decode=True)
+    estimated = offer.seconds_for(model, jobs.PLACE, info.dtype, n_tokens)
     jobs.LIMITS.require_seconds(estimated)
     asked = Asked(model.name, info.dtype, blob, estimated)
-    return (yield from _result(_decompressing(asked), asked))
+    return (yield from _result(_decompressing(asked)))
 
 
 def place_models() -> None:
@@ -223,10 +226,10 @@ def _decompressing(asked: Asked) -> Iterator[Working | _Done[Decompressed]]:
     yield _Done((yield from jobs.reporting(codec.decompressing(asked.data, model=model))))
 
 
-def _result(steps: Generator[Any, None, None], asked: Asked) -> Generator[Any, None, Any]:
-    """Passes progress on; returns the result, and remembers how long it took."""
+def _result(steps: Generator[Any, None, None]) -> Generator[Any, None, Any]:
+    """Waits for its turn, passes progress on and returns the result."""
     yield from _turn_comes()
-    begun = time.monotonic()
+    done = None
     try:
         for value in steps:
             if isinstance(value, _Done):
@@ -237,7 +240,8 @@ def _result(steps: Generator[Any, None, None], asked: Asked) -> Generator[Any, N
         steps.close()
         if not jobs.PLACE.hardware.lent:
             _turn.release()
-    offer.LEARNED.note(asked.model, asked.estimated_s, time.monotonic() - begun)
+    if done is None:
+        raise RuntimeError("a job ended without a result")
     return done.result
 
 
