@@ -108,13 +108,14 @@ def test_the_spaces_requirements_are_ours_but_for_what_the_hub_brings():
         ("deploy", {"hardware": "t5"}, "hardware is 't5'; wanted one of cpu-basic"),
         ("deploy", {"models": ["gpt-9"]}, "model 'gpt-9' is not registered"),
         ("deploy", {"models": ["open-llama-7b"]}, "has no pinned commit"),
+        ("deploy", {"models": ["open-llama-7b", "open-llama-3b"]}, "the models weigh 41 GB"),
         ("deploy", {"torch": "<2.8"}, "leaves out"),
         ("deploy", {"torch": "new"}, "wanted a version range"),
         ("deploy", {"torch": ">=2.12"}, "ZeroGPU runs 2.8.0"),
         ("deploy", {"secrets": ["a-b"]}, "'a-b' is no name of a variable"),
         ("deploy", {"secrets": ["GRADIO_SSR_MODE"]}, "is a variable and a secret"),
         ("deploy", {"variables": {"LIMIT": 5}}, "variable LIMIT is 5; put it in quotes"),
-        ("deploy", {"sleep_time": 5}, "wanted seconds, 300 or more"),
+        ("deploy", {"sleep_time": 5}, "sleep_time is 5; wanted 300 s or more"),
         ("deploy", {"preinstalled": ["nothing"]}, "'nothing' is not in requirements.txt"),
     ],
 )
@@ -132,6 +133,8 @@ def test_every_fault_is_one_line(repository, section, changes, words):
         ("{card: [], deploy: {}}", "have to hold keys"),
         ("{card: {}, deploy: {hardware: t4-small, token: x}}", "unknown keys token"),
         ("{card: {}, deploy: {}}", "names no hardware"),
+        ("{card: {}, deploy: {hardware: t4-small, models: null}}", "models is None"),
+        ("{card: {}, deploy: {hardware: t4-small, sleep_time: 1h}}", "sleep_time is '1h'"),
     ],
 )
 def test_a_broken_file_is_refused_in_one_line(repository, text, words):

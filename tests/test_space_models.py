@@ -112,6 +112,7 @@ def test_the_line_names_parameters_memory_profile_and_seconds():
     off = found["gpt2"].line(4000, place)
     assert "Not here: this Space does not have it" in off and "$0.40 an hour" in off
     assert "6.9 M parameters" in found["embedded"].line(4000, place)
+    assert "for 1,000 bytes on" in found["smollm2-135m"].line(0, place)
 
 
 def test_the_lines_of_shipped_models_are_true():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
@@ -53,17 +54,19 @@ _FORMS = {
     "header": r"mini|default",
     "sdk": r"gradio",
 }
-_DEPLOY = {
-    "hardware",
-    "sleep_time",
-    "private",
-    "models",
-    "torch",
-    "preinstalled",
-    "variables",
-    "secrets",
-    "leave_out",
+_DEPLOY: dict[str, type | UnionType] = {
+    "hardware": str,
+    "sleep_time": int | None,
+    "private": bool,
+    "models": list,
+    "torch": str,
+    "preinstalled": list,
+    "variables": dict,
+    "secrets": list,
+    "leave_out": list,
 }
+_SHORTEST_SLEEP_S = 300
+_MEMORY_SHARE = 0.8  # of the machine's, for the weights of all models together
 _ZERO_PYTHON = ("3.10", "3.12")
 _ZERO_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
 """What ZeroGPU runs (hub-docs, August 2026); the Space's torch pin must allow one of them."""
@@ -178,6 +181,13 @@ class SpaceFile:
                 found.append(f"deploy: model {name!r} is not registered; wanted some of {known}")
             elif REGISTRY[name].revision is None:
                 found.append(f"deploy: model {name!r} has no pinned commit; take another")
+        machine = FLAVOURS.get(self.hardware)
+        weights = sum(model.weight_bytes(machine.dtype) for model in self.registered if machine)
+        if machine and weights > _MEMORY_SHARE * machine.memory_bytes:
+            found.append(
+                f"deploy: the models weigh {weights / 1e9:.0f} GB, too much for {machine.label} "
+                f"with {machine.memory_bytes / 1e9:.0f}; offer fewer"
+            )
         for name in (*self.variables, *self.secrets):
             if not _VARIABLE.fullmatch(name):
                 found.append(f"deploy: {name!r} is no name of a variable; wanted as in A_NAME")
@@ -186,10 +196,10 @@ class SpaceFile:
                 found.append(f"deploy: variable {name} is {value!r}; put it in quotes")
         for name in set(self.variables) & set(self.secrets):
             found.append(f"deploy: {name} is a variable and a secret; variables are public")
-        if self.sleep_time is not None and not (
-            isinstance(self.sleep_time, int) and self.sleep_time >= 300
-        ):
-            found.append(f"deploy: sleep_time is {self.sleep_time!r}; wanted seconds, 300 or more")
+        if self.sleep_time is not None and self.sleep_time < _SHORTEST_SLEEP_S:
+            found.append(
+                f"deploy: sleep_time is {self.sleep_time}; wanted {_SHORTEST_SLEEP_S} s or more"
+            )
         return found
 
     def _version_problems(self) -> list[str]:
@@ -244,12 +254,14 @@ def read(root: Path) -> SpaceFile:
     card, deploy = found["card"], found["deploy"]
     if not isinstance(card, dict) or not isinstance(deploy, dict):
         raise LLMCompError(f"{path}: card and deploy have to hold keys and values")
-    unknown = sorted(set(deploy) - _DEPLOY)
+    unknown = sorted(set(deploy) - set(_DEPLOY))
     if unknown:
         raise LLMCompError(
-            f"{path}: deploy has unknown keys {', '.join(unknown)}; known: "
-            + ", ".join(sorted(_DEPLOY))
+            f"{path}: deploy has unknown keys {', '.join(unknown)}; known: " + ", ".join(_DEPLOY)
         )
+    for key, value in deploy.items():
+        if not isinstance(value, _DEPLOY[key]):
+            raise LLMCompError(f"{path}: deploy: {key} is {value!r}; wanted {_DEPLOY[key]}")
     if "hardware" not in deploy:
         raise LLMCompError(f"{path}: deploy names no hardware; wanted one of {', '.join(FLAVOURS)}")
     return SpaceFile(root=root, card=card, **deploy)

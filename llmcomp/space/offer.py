@@ -30,6 +30,8 @@ _SHIPPED_LINES = {
 _INSTEAD = FLAVOURS["t4-small"]
 """What is told of to people who have no GPU: the cheapest one of one's own."""
 
+_USUAL_BYTES = 1000  # what is priced as long as there is no text
+
 _MEMORY_SHARE = 0.9  # of all; the rest is the driver's and the allocator's
 
 
@@ -56,17 +58,20 @@ class Offer:
         if self.model is None:
             return _SHIPPED_LINES[self.name]
         words = f"{self.model.n_parameters / 1e6:,.0f} M parameters"
+        text = "this text" if n_bytes else f"{_USUAL_BYTES:,} bytes"
+        n_tokens = (n_bytes or _USUAL_BYTES) / BYTES_PER_TOKEN
         if not self.why_not:
             gigabytes = memory_bytes(self.model, self.dtype) / 1e9
+            took = seconds_for(self.model, place, self.dtype, n_tokens)
             return (
                 f"{words}, {gigabytes:.1f} GB of memory, profile {self.profile} in {self.dtype}; "
-                f"about {_seconds(self, n_bytes, place)} for this text on {place.hardware.label}."
+                f"about {in_words(max(1.0, took))} for {text} on {place.hardware.label}."
             )
         there = _INSTEAD
-        took = estimate(self.model, there, there.dtype, n_bytes / BYTES_PER_TOKEN).compress
+        took = estimate(self.model, there, there.dtype, n_tokens).compress
         return (
             f"{words}. Not here: {self.why_not}. On {there.label} (${there.price:.2f} an hour) "
-            f"this text would take about {in_words(took)}."
+            f"{text} would take about {in_words(max(1.0, took))}."
         )
 
 
@@ -136,10 +141,3 @@ def _why_not(model: Registered, dtype: str, place: Place) -> str:
             return "this Space does not have it"
         return f"start the app with LLMCOMP_MODELS={model.name} to have it"
     return ""
-
-
-def _seconds(offer: Offer, n_bytes: int, place: Place) -> str:
-    if offer.model is None or not n_bytes:
-        return "no time"
-    n_tokens = n_bytes / BYTES_PER_TOKEN
-    return in_words(seconds_for(offer.model, place, offer.dtype, n_tokens))
