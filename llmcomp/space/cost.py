@@ -31,7 +31,7 @@ _LOGIT_S = 5e-8
 """Seconds a logit takes from a probability to its decisions, on the processor, whatever the GPU;
 `main` prints this machine's."""
 
-_POSITIONS = 32_768  # keys and values of so many are held at a time, see `llmcomp.lanes`
+_POSITIONS = 16 * 1024  # keys and values of 16 lanes of a whole window, preset balanced
 _BATCH = 4096  # positions that are scored at a time
 _WORK_ROOM = 1.2  # activations and what the allocator wastes
 
@@ -56,8 +56,7 @@ class Estimate:
 
 def memory_bytes(model: Registered, dtype: str) -> int:
     """Memory that a model takes at work: weights, keys and values, one batch's logits."""
-    positions = min(_POSITIONS, 16 * 1024)  # preset balanced
-    held = model.weight_bytes(dtype) + positions * model.cache_bytes(dtype)
+    held = model.weight_bytes(dtype) + _POSITIONS * model.cache_bytes(dtype)
     return int(_WORK_ROOM * held) + 256 * model.vocabulary * 8
 
 
