@@ -31,8 +31,8 @@ _LOGIT_S = 5e-8
 """Seconds a logit takes from a probability to its decisions, on the processor, whatever the GPU;
 `main` prints this machine's."""
 
-_POSITIONS = 16 * 1024  # keys and values of 16 lanes of a whole window, preset balanced
-_BATCH = 4096  # positions that are scored at a time
+_POSITIONS = 16 * 1024  # keys and values of so many are held for a long text
+_WINDOW = 1024  # of a model with room for it
 _WORK_ROOM = 1.2  # activations and what the allocator wastes
 
 
@@ -85,8 +85,10 @@ def estimate(
     reading = model.weight_bytes(dtype) / (hardware.bandwidth * _READ)
     step = max(reading, n_lanes * per_token) + model.n_layers * _LAUNCH_S[hardware.device]
     coding = n_tokens * model.vocabulary * _LOGIT_S
-    # windows overlap by half, so that most tokens are scored twice once there is more than one
-    passes = 1.0 if steps <= _BATCH // 4 else 2.0
+    # from a lane's second window on, tokens are scored again as context
+    schedule = PRESETS[preset].schedule_for(_WINDOW)
+    again = schedule.window / (schedule.window - schedule.overlap)
+    passes = 1.0 if steps <= schedule.window else again
     return Estimate(n_tokens * per_token * passes + coding, steps * step + coding)
 
 
