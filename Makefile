@@ -29,10 +29,12 @@ quick: .stamps/test ## the fast part of the tests, under two minutes
 slow: .stamps/test ## long tests: fuzzing, megabytes
 	$(PYTHON) -m pytest -m slow tests
 
-check: .stamps/test ## lint, format and types, changing nothing
+check: .stamps/test ## lint, format, types and the Space's card, changing nothing
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m llmcomp space check
+	$(PYTHON) -m llmcomp space deploy --dry-run | tail -n 14
 
 style: .stamps/test ## format, and fix what lint can fix
 	$(PYTHON) -m ruff check --fix .

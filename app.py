@@ -8,8 +8,10 @@ with contextlib.suppress(ModuleNotFoundError):
     import spaces  # noqa: F401
 
 from llmcomp.evaluate.start import warm
+from llmcomp.ui.hub_jobs import place_models
 from llmcomp.ui.layout import build_demo, launch_options
 
+place_models()  # in this thread and before serving: a GPU that is lent takes weights only here
 demo = build_demo()
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from llmcomp.steps import Progress, Stage, run
 
 if TYPE_CHECKING:
     from llmcomp.codec import BlobInfo, Compressed
+    from llmcomp.space.card import SpaceFile
     from llmcomp.steering.fit import FitStep
     from llmcomp.stream import BlobCompressor
 
@@ -258,7 +259,14 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--tokens", type=int, default=2000, help="default: %(default)s")
     calibrate.add_argument("--dtype", choices=("float32", "float64", "int8"), default="float32")
     calibrate.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
+    calibrate.add_argument(
+        "--store",
+        action="store_true",
+        help="keep the margin for this model, so that nobody codes for a narrower one",
+    )
     calibrate.add_argument("--json", action="store_true")
+
+    _add_space(commands)
 
     bench = command("bench", _bench, "rates against the classical compressors")
     bench.add_argument("files", metavar="FILE", nargs="*", help="default: the documented corpus")
@@ -271,6 +279,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 Parser = argparse.ArgumentParser
+
+
+def _add_space(commands: Any) -> None:
+    text = "the demo on the Hugging Face Hub: its card, and putting it there; see docs/space.md"
+    subs = commands.add_parser("space", help=text, description=text).add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> Parser:
+        sub: Parser = subs.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        return sub
+
+    command("hardware", _space_hardware, "what each machine costs, and what it would do there")
+    command("sync", _space_sync, "write the card of spaces.yaml on top of README.md")
+    command("check", _space_check, "say what is wrong with spaces.yaml and README.md")
+    deploy = command("deploy", _space_deploy, "create or update a Space, wait for it, try it")
+    deploy.add_argument("repo_id", metavar="OWNER/NAME", nargs="?", help="not needed to dry-run")
+    deploy.add_argument(
+        "-n", "--dry-run", action="store_true", help="only list what would go up, and its size"
+    )
+    smoke = command("smoke", _space_smoke, "try a running Space, or any address, as its users do")
+    smoke.add_argument("where", metavar="WHERE", help="OWNER/NAME, or an address with http")
 
 
 def _add_model(parser: Parser) -> None:
@@ -798,12 +829,66 @@ def _calibrate(options: argparse.Namespace) -> None:
         print(f"  {finding.name}: {finding.largest:.2g}", file=sys.stderr)
         findings.append(finding)
     exponent = calibrate.recommended(findings)
+    if options.store:
+        kept = calibrate.store(options.model, options.dtype, options.device, exponent)
+        print(f"kept in {kept}", file=sys.stderr)
     if options.json:
         found = {"margin": 2.0**-exponent, "findings": [asdict(f) for f in findings]}
         _print_json(options, found)
         return
     print(calibrate.table(findings))
     print(f"recommended: --profile tolerant {margin_option(exponent)} (2^-{exponent})")
+
+
+def _space() -> SpaceFile:
+    from llmcomp.space import card
+
+    return card.read(ASSETS.parent)
+
+
+def _space_sync(_: argparse.Namespace) -> None:
+    from llmcomp.space import card
+
+    print("README.md rewritten" if card.sync(_space()) else "README.md is as it should be")
+
+
+def _space_hardware(_: argparse.Namespace) -> None:
+    from llmcomp.space.table import table
+
+    print(table())
+
+
+def _space_check(_: argparse.Namespace) -> None:
+    problems = _space().problems()
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise LLMCompError(f"{len(problems)} problem(s); nothing will be deployed like this")
+    print("spaces.yaml, README.md and requirements.txt agree")
+
+
+def _space_deploy(options: argparse.Namespace) -> None:
+    from llmcomp.space import deploy
+    from llmcomp.space.hub import RealHub
+
+    space = _space()
+    if options.dry_run:
+        for line in deploy.plan(space).lines():
+            print(line)
+        print(space.requirements(), end="")
+        return
+    if not options.repo_id:
+        raise ValueError("wanted OWNER/NAME, or --dry-run")
+    for line in deploy.deploy(space, options.repo_id, RealHub(), os.environ):
+        print(line, flush=True)
+
+
+def _space_smoke(options: argparse.Namespace) -> None:
+    from llmcomp.space.hub import RealHub
+    from llmcomp.space.smoke import smoke
+
+    for line in smoke(RealHub().client(options.where)):
+        print(line, flush=True)
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -125,6 +125,7 @@ class BlobInfo:
     Attributes:
         profile: ``fixed``, ``tolerant`` or ``replay``.
         numerics: what that asks of a decoder's numbers, in words.
+        dtype: what its model computed in, one of `llmcomp.container.DTYPES`.
         model: registry name, ``owner/model@commit``, or ``model <number>`` if unknown here.
         schedule: how lanes move their windows.
         steering: what stands in front of every window, in words.
@@ -140,6 +141,7 @@ class BlobInfo:
     version: int
     profile: str
     numerics: str
+    dtype: str
     model: str
     fingerprint: str
     schedule: Schedule
@@ -388,6 +390,7 @@ def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
         version=VERSION,
         profile=header.numerics.profile.name.lower(),
         numerics=_describe(header.numerics),
+        dtype=header.numerics.dtype,
         model=header.name or MODELS.get(header.model, f"model {header.model}"),
         fingerprint=header.fingerprint.hex(),
         schedule=header.schedule,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hub_cache
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -45,6 +46,23 @@ from llmcomp.ui.layout import build_demo, launch_options
 build_demo().launch(server_port=int(sys.argv[2]), quiet=True, **launch_options())
 """
 
+# A GPU that is lent call by call, as `fake_spaces` lends it; it is the processor. `spaces` comes
+# first, models are placed before serving, and everything they need lies in the cache.
+LENT = """
+import sys
+sys.path.insert(0, sys.argv[4])
+import fake_spaces
+fake_spaces.install()
+from dataclasses import replace
+import hub_cache
+from llmcomp.models import registry
+from llmcomp.space import hardware
+registry.REGISTRY["tiny-llama"] = hub_cache.entry("llama")
+hardware.FLAVOURS[hardware.ZERO] = replace(hardware.FLAVOURS[hardware.ZERO], gpu="")
+from llmcomp.ui.hub_jobs import place_models
+place_models()
+"""
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
@@ -64,15 +82,34 @@ def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("the app did not start within a minute")
 
 
+@pytest.fixture(scope="module", params=["here", "lent"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Where the app runs: on this machine, or on a public Space whose GPU is lent."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(
+    place: str, tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]
+) -> Iterator[str]:
     assets = tmp_path_factory.mktemp("assets")
     for name in ("embedded-1", "nano-1"):
         (assets / name).symlink_to(HERE / "models" / "tiny", target_is_directory=True)
     port = _free_port()
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    launch = LAUNCH
+    if place == "lent":
+        launch = LENT + LAUNCH
+        cache = tmp_path_factory.mktemp("cache")
+        hub_cache.fill(cache, {"llama": checkpoints["llama"]})
+        environment |= {
+            "HF_HUB_CACHE": str(cache),
+            "SPACE_ID": "tests/space",
+            "SPACES_ZERO_GPU": "true",
+            "LLMCOMP_MODELS": "tiny-llama",
+        }
     server = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, str(assets), str(port), TEXT[:45]],
+        [sys.executable, "-c", launch, str(assets), str(port), TEXT[:45], str(HERE)],
         env=environment,
         cwd=HERE.parent,
     )
@@ -186,6 +223,36 @@ def test_text_travels_there_and_back(visit: Any, tmp_path: Path) -> None:
     assert page.locator("#decoded textarea").input_value() == TEXT
     restored = visitor.download("#download-bytes", tmp_path / "fox.txt")
     assert restored.read_text("utf-8") == TEXT
+
+
+def test_a_hub_model_works_where_it_is_offered_and_says_what_it_costs(
+    place: str, visit: Any, tmp_path: Path
+) -> None:
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.page
+    page.locator("#text textarea").fill(TEXT)
+    page.get_by_text("Settings: embedded model").click()
+    line = page.locator("#model-line")
+    assert "6.9 M parameters" in line.inner_text()
+
+    def choose(name: str) -> None:
+        page.locator("#model input").click()
+        page.get_by_role("option", name=name).click()
+
+    choose("gpt2 (not here)")
+    page.wait_for_selector("#model-line :text('an hour) this text would take about')")
+    if place == "here":
+        page.locator("button#compress").click()
+        page.wait_for_selector("#compress-status [data-state=error]")
+        assert "not offered here" in page.locator("#compress-status").inner_text()
+        return
+    choose("tiny-llama")
+    page.wait_for_selector("#model-line :text('profile tolerant in float32')")
+    visitor.compress(TEXT)
+    assert "A Hub model did this" in page.locator("#picture").inner_text()
+    blob = visitor.download("#download", tmp_path / "fox.llmc")
+    assert "Both checks passed" in visitor.decode(blob)
+    assert page.locator("#decoded textarea").input_value() == TEXT
 
 
 def test_a_sample_text_is_one_click_away(visit: Any) -> None:

@@ -6,7 +6,6 @@ import doctest
 import re
 
 import pytest
-import yaml
 from conftest import ROOT
 
 from llmcomp.evaluate.figures import DOCUMENTS, measurements, rewrite
@@ -21,15 +20,6 @@ def test_readme_examples_run():
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
     assert runner.run(examples).attempted >= 5
     assert runner.failures == 0
-
-
-def test_front_matter_is_the_card():
-    spaces = yaml.safe_load((ROOT / "spaces.yaml").read_text(encoding="utf-8"))
-    front = yaml.safe_load(README.split("---\n")[1])
-    assert front == spaces["card"]
-    assert len(front["short_description"]) <= 60
-    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    assert f"gradio[mcp]=={front['sdk_version']}" in pins
 
 
 def test_file_map_is_the_tree():

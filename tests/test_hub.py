@@ -25,8 +25,9 @@ from llmcomp.hub_tokens import ESCAPE
 from llmcomp.lanes import decode_lanes, encode
 from llmcomp.models import load_model, resolve
 from llmcomp.models.hub import ESCAPE_NATS, HubModel, load_hub_model
+from llmcomp.models.registry import REGISTRY
 from llmcomp.models.snapped import SnappedModel
-from llmcomp.models.sources import HUB_MODELS, Source
+from llmcomp.models.sources import Source
 from llmcomp.schedule import Schedule
 from llmcomp.steps import run
 
@@ -624,7 +625,8 @@ def test_a_download_remembers_its_commit(checkpoints, monkeypatch, tmp_path):
         "EleutherAI/pythia-70m",
         COMMIT,
     )
-    assert asked[0]["repository"] == "EleutherAI/pythia-70m" and asked[0]["revision"] is None
+    assert asked[0]["repository"] == "EleutherAI/pythia-70m"
+    assert asked[0]["revision"] == REGISTRY["pythia-70m"].revision
     patterns = asked[0]["allow_patterns"]
     assert not any(p.endswith((".bin", ".py", ".pt", "*")) for p in patterns)
     assert "Fetching 3 files: 3 of 3" in lines
@@ -632,6 +634,8 @@ def test_a_download_remembers_its_commit(checkpoints, monkeypatch, tmp_path):
 
 def test_sources_are_told_apart(tmp_path):
     assert Source.find("gpt2").repository == "openai-community/gpt2"
+    assert Source.find("gpt2").revision == REGISTRY["gpt2"].revision
+    assert Source.find("gpt2", "main").revision == "main"
     assert Source.find("owner/na.me@v1.0") == Source("owner/na.me@v1.0", "owner/na.me", "v1.0")
     assert Source.find("owner/name", "main").revision == "main"
     assert Source.find(str(tmp_path)).directory == tmp_path
@@ -647,7 +651,7 @@ def test_the_registry_loads_them_once(checkpoints, monkeypatch):
     model = load_model(str(checkpoints["qwen3"]))
     assert isinstance(model, HubModel) and model.dtype == "float32"
     assert load_model(str(checkpoints["qwen3"])) is model
-    for name in [*HUB_MODELS, "owner/name", "owner/name@main"]:
+    for name in [*REGISTRY, "owner/name", "owner/name@main"]:
         assert resolve(name) == name
     with pytest.raises(ModelError, match=r"no model 'gpt-9' here; known: embedded, nano, .*gpt2"):
         resolve("gpt-9")

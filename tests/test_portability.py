@@ -27,7 +27,7 @@ from llmcomp.hub_tokens import ESCAPE
 from llmcomp.lanes import encode
 from llmcomp.models import load_model
 from llmcomp.models.hub import HubModel, load_hub_model
-from llmcomp.models.sources import HUB_MODELS
+from llmcomp.models.registry import REGISTRY
 from llmcomp.models.stock import weight_bytes
 from llmcomp.schedule import Schedule
 from llmcomp.steering.choices import Trained
@@ -403,9 +403,13 @@ def test_registered_models_weigh_what_they_should():
         "open-llama-3b": 3_426_473_600,
         "open-llama-7b": 6_738_415_616,
     }
-    assert set(hub_models.ARCHITECTURES) == set(HUB_MODELS) == set(published)
+    assert {name: model.n_parameters for name, model in REGISTRY.items()} == published
     lines = hub_models.table().splitlines()[2:]
     for (name, n_parameters), line in zip(published.items(), lines, strict=True):
-        assert line.startswith(f"| `{name}` | {HUB_MODELS[name]} | {n_parameters:,} | ")
+        assert line.startswith(f"| `{name}` | {REGISTRY[name].repository} | {n_parameters:,} | ")
     for name, at_most in (("open-llama-3b", 3.5e9), ("open-llama-7b", 7e9)):
-        assert weight_bytes(hub_models.ARCHITECTURES[name], "int8")[1] < at_most
+        assert weight_bytes(REGISTRY[name].architecture, "int8")[1] < at_most
+    for model in REGISTRY.values():
+        for dtype in ("float64", "float32", "bfloat16", "int8"):
+            measured = weight_bytes(model.architecture, dtype)[1]
+            assert model.weight_bytes(dtype) == pytest.approx(measured, rel=0.03), model.name

@@ -214,6 +214,7 @@ def test_status_tells_stage_count_rate_and_time_left() -> None:
         "percent": 25.0,
     }
     assert views.working(handlers.Working("verify", 0, 10, 0.0))["text"].endswith("0 of 10 bytes")
+    assert views.working(handlers.Working("wait", 0, 0, 3.0))["text"] == "Waiting for the GPU …"
 
 
 def test_the_bill_shows_its_sum_and_no_foreign_markup() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from llmcomp.ui import handlers, layout, widgets  # noqa: E402
+from llmcomp.space import hardware, smoke  # noqa: E402
+from llmcomp.ui import handlers, jobs, layout, widgets  # noqa: E402
 
 NO_HERO = {"v": "view/1", "n": 0, "note": "no hero in this test"}
 
@@ -22,9 +23,9 @@ def test_the_tabs_are_those_that_work(demo: Any) -> None:
     assert tabs == ["Compress", "Decompress", "Steer"]
 
 
-def test_only_whole_jobs_are_public(demo: Any) -> None:
+def test_programs_see_what_is_made_for_them(demo: Any) -> None:
     public = set(demo.get_api_info()["named_endpoints"])
-    assert public == {"/compress", "/decompress", "/steer"}
+    assert public == set(smoke.ENDPOINTS)
 
 
 def test_every_button_does_something(demo: Any) -> None:
@@ -42,7 +43,9 @@ def test_no_value_reaches_a_template(demo: Any) -> None:
 
 
 def test_stop_cancels_every_way_to_start(demo: Any) -> None:
-    jobs = {i for i, fn in demo.fns.items() if fn.concurrency_id == "model"}
+    lane = {i: fn for i, fn in demo.fns.items() if fn.concurrency_id == "model"}
+    jobs = {i for i, fn in lane.items() if fn.api_visibility != "public"}
+    assert len(lane) == len(jobs) + 2, "programs wait in the same line"
     cancelled = {i for fn in demo.fns.values() for i in fn.cancels}
     assert jobs == cancelled
 
@@ -85,11 +88,71 @@ def test_page_needs_no_network() -> None:
     sheets = options["theme"]._stylesheets
     assert not [sheet for sheet in sheets if "//" in sheet]
     assert options["run_history"] is False
+    assert options["state_session_capacity"] == jobs.LIMITS.sessions
     assert options["head"].startswith("<script>")
 
 
 def test_building_the_page_writes_nothing_into_the_package() -> None:
     assert not list(Path(layout.__file__).parent.glob("*.pyi"))
+
+
+def test_the_queue_is_as_long_as_the_page_says(demo: Any) -> None:
+    assert demo._queue.max_size == jobs.LIMITS.queue
+    words = [block.value for block in demo.blocks.values() if isinstance(block, gr.Markdown)]
+    assert any(jobs.LIMITS.sentence() in word for word in words)
+
+
+@pytest.mark.parametrize(("wanted", "mode"), [("True", True), ("False", False), (None, False)])
+def test_server_side_rendering_is_as_the_variable_says(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, mode: bool
+) -> None:
+    monkeypatch.delenv("GRADIO_SSR_MODE", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("GRADIO_SSR_MODE", wanted)
+    assert layout.launch_options()["ssr_mode"] is mode
+
+
+def test_a_public_page_can_be_duplicated_and_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = hardware.Place(hardware.FLAVOURS["cpu-basic"], public=True, models=("gpt2",))
+    monkeypatch.setattr(jobs, "PLACE", place)
+    page = layout.build_demo(NO_HERO)
+    assert any(isinstance(block, gr.DuplicateButton) for block in page.blocks.values())
+    (model,) = [b for b in page.blocks.values() if getattr(b, "elem_id", None) == "model"]
+    assert ("gpt2", "gpt2") in model.choices
+    assert ("pythia-70m (not here)", "pythia-70m") in model.choices
+    assert "this Space does not have it" in handlers.model_line("pythia-70m", "some text", None)
+
+
+def test_at_home_there_is_nothing_to_duplicate(demo: Any) -> None:
+    assert not any(isinstance(block, gr.DuplicateButton) for block in demo.blocks.values())
+
+
+def test_a_lent_gpu_that_says_no_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    with gr.Blocks():
+        buttons = widgets.job_buttons("Try")
+
+    def overdrawn(*_: object) -> Any:
+        raise gr.Error("You have exceeded your ZeroGPU quota", title="ZeroGPU quota exceeded")
+        yield
+
+    _, last = collect(widgets.telling(buttons, overdrawn))
+    assert "quota" in last[buttons.status]["text"]
+    assert last[buttons.start]["interactive"] is True
+
+
+def test_programs_get_errors_in_words() -> None:
+    def expected() -> None:
+        raise handlers.InputError("too much")
+
+    def unexpected() -> None:
+        raise KeyError("secret")
+
+    for call, words in ((expected, "too much"), (unexpected, "logged as")):
+        with pytest.raises(gr.Error) as caught:
+            widgets.telling_programs(call)()
+        assert words in str(caught.value) and "secret" not in str(caught.value)
 
 
 def test_app_imports_spaces_first() -> None:

@@ -24,8 +24,19 @@ from llmcomp.agreement import margin_exponent, walk
 from llmcomp.errors import ModelError
 from llmcomp.models import ASSETS, MODELS, resolve
 from llmcomp.models.base import LanguageModel, Tokens
+from llmcomp.models.margins import MARGINS_FILE, store_margin
+from llmcomp.models.sources import Source
 
-__all__ = ["SAFETY", "Condition", "Finding", "calibrate", "conditions", "recommended", "table"]
+__all__ = [
+    "SAFETY",
+    "Condition",
+    "Finding",
+    "calibrate",
+    "conditions",
+    "recommended",
+    "store",
+    "table",
+]
 
 SAFETY = 3.0
 """A margin is so many times the largest difference seen; what it misses a checksum finds out."""
@@ -154,6 +165,37 @@ def recommended(findings: Sequence[Finding]) -> int:
         ValueError: if no margin is as wide as that; then only ``replay`` will do.
     """
     return margin_exponent(max(SAFETY * max(f.largest for f in findings), 2.0**-60))
+
+
+def store(source: str, dtype: str, device: str, exponent: int) -> Path:
+    """Keeps a recommended margin for a Hub model; every copy of it will then ask for as much.
+
+    Args:
+        source: as in `calibrate`.
+        dtype: that was measured.
+        device: likewise.
+        exponent: of the margin.
+
+    Returns:
+        The file it stands in.
+
+    Raises:
+        ModelError: if others cannot get the model under a name.
+    """
+    checkout = Source.find(source).fetch(download=False)
+    if checkout.repository is None:
+        raise ModelError(f"{source} is a directory; a margin is kept for a model of the Hub only")
+    known = f"{checkout.repository}@{checkout.revision}"
+    store_margin(known, dtype, exponent, _place(device))
+    return MARGINS_FILE
+
+
+def _place(device: str) -> str:
+    import torch
+
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
 def table(findings: Sequence[Finding]) -> str:

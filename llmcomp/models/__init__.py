@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcomp.errors import ModelError
+from llmcomp.models.registry import REGISTRY, named_by
+from llmcomp.models.shelf import Shelf
 from llmcomp.models.size import size_of
-from llmcomp.models.sources import HUB_MODELS, Source, is_hub_id
+from llmcomp.models.sources import Source, is_hub_id
 
 if TYPE_CHECKING:
     from llmcomp.bill import ModelSize
     from llmcomp.models.base import LanguageModel
 
 __all__ = [
-    "HUB_MODELS",
     "MODELS",
+    "REGISTRY",
+    "SHELF",
     "load_downloaded",
     "load_model",
     "model_by_number",
@@ -28,6 +31,9 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 MODELS = {1: "embedded-1", 2: "nano-1"}
 """Registry numbers as they stand in blobs: add, never renumber."""
+
+SHELF: Shelf[LanguageModel] = Shelf(most=4)
+"""Hub models that are loaded; a Space says how much memory they may take."""
 
 _NEWEST = {"embedded": "embedded-1", "nano": "nano-1"}
 
@@ -61,13 +67,18 @@ def load_model(name: str, *, dtype: str | None = None, device: str | None = None
     return _load(Path(resolved), Path(resolved).name, 0)
 
 
-def load_downloaded(hub_id: str, dtype: str | None) -> LanguageModel:
-    """Loads a Hub model that a blob names, if it was downloaded before; never a directory.
+def load_downloaded(hub_id: str, dtype: str | None, device: str | None = None) -> LanguageModel:
+    """Loads a Hub model that was downloaded before; never a directory, and asks nobody for it.
+
+    Args:
+        hub_id: ``owner/name@commit``, as a blob names it, or a registered name.
+        dtype: as in `load_model`.
+        device: likewise.
 
     Raises:
         ModelError: if it is not here.
     """
-    return _load_hub(hub_id, dtype or "float32", "cpu", download=False)
+    return _load_hub(hub_id, dtype or "float32", device or "cpu", download=False)
 
 
 def resolve(name: str) -> str:
@@ -77,7 +88,7 @@ def resolve(name: str) -> str:
         ModelError: if it is in no registry, no directory and no Hub id.
     """
     resolved = _NEWEST.get(name, name)
-    known = [*_NEWEST, *MODELS.values(), *HUB_MODELS]
+    known = [*_NEWEST, *MODELS.values(), *REGISTRY]
     if resolved not in known and not Path(resolved).is_dir() and not is_hub_id(resolved):
         raise ModelError(
             f"no model {name!r} here; known: {', '.join(known)}, "
@@ -89,7 +100,7 @@ def resolve(name: str) -> str:
 def _is_stock(resolved: str) -> bool:
     """Tells other people's models from exported directories, which hold their token weights."""
     directory = Path(resolved)
-    if resolved in HUB_MODELS or not directory.is_dir():
+    if resolved in REGISTRY or not directory.is_dir():
         return True
     return (directory / "config.json").is_file() and not (directory / "unigram.bin").is_file()
 
@@ -135,7 +146,6 @@ def _load(directory: Path, name: str, number: int) -> LanguageModel:
     return SnappedModel(directory, name=name, number=number)
 
 
-@lru_cache(maxsize=4)
 def _load_hub(source: str, dtype: str, device: str, *, download: bool) -> LanguageModel:
     try:
         from llmcomp.models.hub import load_hub_model
@@ -144,4 +154,9 @@ def _load_hub(source: str, dtype: str, device: str, *, download: bool) -> Langua
             f"model {source} needs {error.name}; install torch, transformers and huggingface_hub"
         ) from None
 
-    return load_hub_model(source, dtype=dtype, device=device, download=download)
+    known = REGISTRY.get(source) or named_by(source)
+    return SHELF.take(
+        (known.name if known else source, dtype, device),
+        known.weight_bytes(dtype) if known else 0,
+        lambda: load_hub_model(source, dtype=dtype, device=device, download=download),
+    )

@@ -24,6 +24,7 @@ from llmcomp.decisions import DecisionTree
 from llmcomp.errors import ModelError
 from llmcomp.hub_tokens import ESCAPE, HubTokenizer
 from llmcomp.models.base import Float64Array, Tokens
+from llmcomp.models.margins import stored_margin
 from llmcomp.models.size import size_of
 from llmcomp.models.sources import Checkout, Report, Source, weight_files
 from llmcomp.tokens import Tokenizer, byte_letters
@@ -120,9 +121,17 @@ class HubModel:
         self.profiles: Sequence[str] = ("replay",) if coarse else ("tolerant", "replay")
         self._stock = stock
         self._prompt: Tensor | None = None
-        self.margin = self._check_passes()
+        self.margin = max(self._check_passes(), stored_margin(self.source, self.dtype))
         self.fingerprint = _digest(self.directory, config, tokenizer)
         self.tree = DecisionTree.build(tokenizer.token_bytes, tokenizer.weights)
+
+    def move(self, device: str) -> None:
+        """Takes the weights to another device, where they are used from now on.
+
+        The margin stays that of the device it was loaded on.
+        """
+        self._stock.move(device)
+        self.device = self._stock.device
 
     @property
     def environment(self) -> str:
@@ -340,7 +349,7 @@ def load_hub_model(
 
     Args:
         source: a directory, a Hub id (``owner/name``, ``owner/name@revision``), or a name out of
-            `llmcomp.models.sources.HUB_MODELS`.
+            `llmcomp.models.registry.REGISTRY`.
         dtype: what the layers compute in; ``int8`` holds a byte a weight and computes in float32.
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where there is one.
         attention: ``eager`` or ``sdpa``, torch's fused kernels.

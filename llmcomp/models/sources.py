@@ -3,8 +3,8 @@
 In: what somebody typed. Out: a directory with a configuration, safetensors weights and a
 tokenizer, and the commit it was downloaded at. Knows nothing of what the files hold.
 
-No commit is written down here: the newest is asked for, and whoever keeps a blob keeps the commit
-that `Source.fetch` resolved.
+A registered name stands for the commit that `llmcomp.models.registry` pins; of everything else the
+newest is asked for, and whoever keeps a blob keeps the commit that `Source.fetch` resolved.
 """
 
 from __future__ import annotations
@@ -16,21 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from llmcomp.errors import ModelError
+from llmcomp.models.registry import REGISTRY
 
-__all__ = ["HUB_MODELS", "Checkout", "Report", "Source", "is_hub_id", "weight_files"]
-
-HUB_MODELS = {
-    "gpt2": "openai-community/gpt2",
-    "pythia-70m": "EleutherAI/pythia-70m",
-    "pythia-160m": "EleutherAI/pythia-160m",
-    "pythia-410m": "EleutherAI/pythia-410m",
-    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M",
-    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M",
-    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B",
-    "open-llama-3b": "openlm-research/open_llama_3b_v2",
-    "open-llama-7b": "openlm-research/open_llama_7b",
-}
-"""Names of models that are downloaded, and their Hub ids."""
+__all__ = ["Checkout", "Report", "Source", "is_hub_id", "weight_files"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -93,22 +81,22 @@ class Source:
             ModelError: if it is none of these.
             ValueError: if two revisions are given, or one for a directory.
         """
-        repository = HUB_MODELS.get(text)
-        if repository is None and Path(text).is_dir():
+        if text in REGISTRY:
+            known = REGISTRY[text]
+            return cls(text, known.repository, revision or known.revision)
+        if Path(text).is_dir():
             if revision is not None:
                 raise ValueError(f"{text} is a directory; a revision is of a model on the Hub")
             return cls(Path(text).resolve().name, directory=Path(text))
-        if repository is None:
-            if not is_hub_id(text):
-                raise ModelError(
-                    f"no model {text!r}; wanted a directory, a Hub id owner/name, or one of "
-                    + ", ".join(HUB_MODELS)
-                )
-            repository, _, after = text.partition("@")
-            if after and revision not in {None, after}:
-                raise ValueError(f"two revisions, {after} and {revision}; give one")
-            revision = after or revision
-        return cls(text, repository, revision)
+        if not is_hub_id(text):
+            raise ModelError(
+                f"no model {text!r}; wanted a directory, a Hub id owner/name, or one of "
+                + ", ".join(REGISTRY)
+            )
+        repository, _, after = text.partition("@")
+        if after and revision not in {None, after}:
+            raise ValueError(f"two revisions, {after} and {revision}; give one")
+        return cls(text, repository, after or revision)
 
     def fetch(self, report: Report | None = None, *, download: bool = True) -> Checkout:
         """Downloads what is not here yet; without the network, what was downloaded before serves.

@@ -60,6 +60,7 @@ __all__ = [
     "converted_tokenizer",
     "load_stock",
     "read_config",
+    "use_one_thread",
     "weight_bytes",
 ]
 
@@ -181,6 +182,14 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def use_one_thread() -> None:
+    """Keeps torch to one thread of the processor, so that this process may fork.
+
+    Where it has ever used more, a forked process that does waits for threads it has not got.
+    """
+    torch.set_num_threads(1)
+
+
 class StockModel:
     """The layers of one model, its embedding and the part of its head that is asked for.
 
@@ -213,7 +222,6 @@ class StockModel:
             head: ``float64`` or ``float32``.
         """
         config = model.config
-        self.device = torch.device(device)
         self.dtype, self.attention, self.head_dtype = dtype, attention, head
         self.hidden_size = int(config.hidden_size)
         self.n_layers = int(config.num_hidden_layers)
@@ -223,7 +231,7 @@ class StockModel:
         last_norm = _LAST_NORM[config.model_type]
         _replace_norms(self._body)
         # a copy, since `to` widens in place what the body may share
-        self._norm = copy.deepcopy(getattr(self._body, last_norm)).to(self.device, wide)
+        self._norm = copy.deepcopy(getattr(self._body, last_norm)).to(wide)
         setattr(self._body, last_norm, nn.Identity())
         if hasattr(self._body, "rotary_emb"):
             self._body.rotary_emb = _Rotary(config)
@@ -239,9 +247,14 @@ class StockModel:
             model.set_input_embeddings(Int8Embedding(*quantised(table)))
         else:
             self._head = _Head(rows[wanted].to(wide))
-        self._head.to(self.device)
-        self._body.to(self.device)
         self._embedding: Any = model.get_input_embeddings()
+        self.move(device)
+
+    def move(self, device: str) -> None:
+        """Takes all weights to a device."""
+        self.device = torch.device(device)
+        for part in (self._norm, self._head, self._body):
+            part.to(self.device)
 
     @property
     def n_bytes(self) -> int:

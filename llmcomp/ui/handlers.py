@@ -14,18 +14,20 @@ import binascii
 import re
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmcomp import codec
 from llmcomp.bill import Bill
+from llmcomp.codec import Compressed
 from llmcomp.errors import LLMCompError
 from llmcomp.evaluate import baselines
 from llmcomp.models import load_model
+from llmcomp.space import offer
 from llmcomp.tracing import Trace
-from llmcomp.ui import jobs, steering
+from llmcomp.ui import hub_jobs, jobs, steering
 from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
 from llmcomp.ui.steering import Learning, Wish
 
@@ -44,6 +46,7 @@ __all__ = [
     "examples",
     "finish",
     "hero",
+    "model_line",
     "stash",
     "word_costs",
 ]
@@ -59,13 +62,17 @@ The second asks less of a model; the first that is a surprise to the shipped one
 
 PRESETS = ("fast", "balanced", "small")
 
-MAX_BLOB_BYTES = 1 << 20
+MAX_BLOB_BYTES = jobs.LIMITS.blob_bytes
 
 _TOKENS_DRAWN = 2000  # one window of the view; more would make the message larger than 0.6 MB
 _EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 _NOTHING_TO_DRAW = (
     "The model was not asked about these bytes: even xz cannot shrink them, so they are stored. "
     "There is no interval to draw; the bill below still holds."
+)
+_NOT_DRAWN = (
+    "A Hub model did this: its probabilities differ in the last digits from machine to machine, so "
+    "its steps are not drawn. The embedded and the nano model are; the bill below holds for all."
 )
 _BEATEN = {
     "xz": "xz needs fewer bytes here, so the file holds that; drawn is what the model would write.",
@@ -118,6 +125,13 @@ class Decoding:
     blob_bytes: int
     model: str
     elapsed_s: float
+
+
+def model_line(model: str, text: str, path: str | None) -> str:
+    """Says what a model costs for the text at hand, or what it would cost elsewhere."""
+    n_bytes = Path(path).stat().st_size if path else len((text or "").encode("utf-8", "replace"))
+    chosen = next((o for o in offer.offers(jobs.PLACE) if o.name == model), None)
+    return chosen.line(n_bytes, jobs.PLACE) if chosen else ""
 
 
 def examples() -> dict[str, str]:
@@ -182,7 +196,7 @@ def compress(
     Args:
         text: what stands in the text box.
         path: an uploaded file, or None.
-        model: one of `MODELS`.
+        model: one of those `llmcomp.space.offer.offers` lists.
         preset: one of `PRESETS`.
         wish: what stands in front of the text; nothing by default.
 
@@ -192,15 +206,14 @@ def compress(
     Raises:
         LLMCompError: if there is nothing to compress, or too much, or the coder says why not.
     """
-    jobs.require(model, MODELS)
+    jobs.require(model, [known.name for known in offer.offers(jobs.PLACE)])
     jobs.require(preset, PRESETS)
     began = time.monotonic()
     data = jobs.input_bytes(text, path)
-    loaded = load_model(model)
-    ways = yield from steering.candidates(wish or Wish(), loaded, data)
-    result = yield from jobs.reporting(
-        codec.compressing(data, model=loaded, preset=preset, steer=ways, verify=True, trace=True)
-    )
+    if model in MODELS:
+        result = yield from _compressed_here(data, model, preset, wish or Wish())
+    else:
+        result = yield from hub_jobs.compress(data, model, preset, wish or Wish())
     sizes = {"raw": len(data), **baselines.sizes(data), "llmc": len(result.blob)}
     if result.bill.help_bits:
         sizes["alone"] = result.bill.model_alone_bytes
@@ -214,6 +227,21 @@ def compress(
         checked=method == "lm",
         choice=steering.why(result.tried),
         elapsed_s=time.monotonic() - began,
+    )
+
+
+def _compressed_here(
+    data: bytes, model: str, preset: str, wish: Wish
+) -> Generator[Working | Learning, None, Compressed]:
+    """Compresses with a shipped model, on the processor."""
+    loaded = load_model(model)
+    ways = yield from steering.candidates(wish, loaded, data)
+    return (
+        yield from jobs.reporting(
+            codec.compressing(
+                data, model=loaded, preset=preset, steer=ways, verify=True, trace=True
+            )
+        )
     )
 
 
@@ -238,7 +266,11 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
             f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
             f"{MAX_INPUT_BYTES:,}: use the command line for more"
         )
-    result = yield from jobs.reporting(codec.decompressing(blob))
+    model = hub_jobs.takes(info)
+    if model is None:
+        result = yield from jobs.reporting(codec.decompressing(blob))
+    else:
+        result = yield from hub_jobs.decompress(blob, info, model)
     text = _as_text(result.data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
@@ -277,7 +309,7 @@ def _message(
     trace: Trace | None, method: str, sizes: Mapping[str, int], notes: Sequence[str]
 ) -> Mapping[str, Any]:
     if trace is None or not trace.lanes or not len(trace.lanes[0]):
-        parts = [_NOTHING_TO_DRAW, *notes]
+        parts = [_NOT_DRAWN if method == "lm" else _NOTHING_TO_DRAW, *notes]
         return {"v": "view/1", "n": 0, "note": " ".join(parts), "sizes": dict(sizes)}
     wire = trace.wire(lane=0, start=0, count=_TOKENS_DRAWN)
     beaten = [_BEATEN[method]] if method in _BEATEN else []

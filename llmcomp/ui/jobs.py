@@ -17,11 +17,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from llmcomp.errors import LLMCompError
+from llmcomp.space.hardware import here
+from llmcomp.space.limits import LimitError, limits_of
+from llmcomp.space.offer import SHIPPED
 from llmcomp.steps import Progress
 
 __all__ = [
+    "LIMITS",
     "MAX_INPUT_BYTES",
     "MODELS",
+    "PLACE",
     "SECONDS_BETWEEN_YIELDS",
     "InputError",
     "Working",
@@ -33,10 +38,15 @@ __all__ = [
     "stash",
 ]
 
-MODELS = ("embedded", "nano")
+PLACE = here()
+"""Where the page runs: what machine, and whether strangers use it."""
 
-MAX_INPUT_BYTES = 200_000
-"""A minute of work on the slowest machine the page is meant for."""
+LIMITS = limits_of(PLACE.hardware)
+
+MODELS = SHIPPED
+"""The models that work everywhere and are always offered."""
+
+MAX_INPUT_BYTES = LIMITS.input_bytes
 
 SECONDS_BETWEEN_YIELDS = 0.1
 
@@ -56,7 +66,7 @@ class Working:
     """A job under way.
 
     Attributes:
-        stage: ``train``, ``encode``, ``verify`` or ``decode``.
+        stage: ``wait`` (for the GPU), ``load``, ``train``, ``encode``, ``verify`` or ``decode``.
         done: bytes finished.
         total: bytes in all.
         elapsed_s: seconds since this stage began.
@@ -72,15 +82,51 @@ def stash(name: str, data: bytes) -> str:
     """Writes bytes under a speaking name in a folder of their own and returns the path.
 
     The folder is deleted after an hour, as the page promises.
+
+    Raises:
+        LimitError: if what waits to be downloaded takes all the disk there is for it.
     """
+    _disk.take(len(data))
     folder = tempfile.mkdtemp(prefix="llmcomp-")
     path = Path(folder) / name
     path.write_bytes(data)
     # the page copies what it serves and forgets its copy by itself
-    forget = threading.Timer(_KEPT_S, shutil.rmtree, (folder,), {"ignore_errors": True})
+    forget = threading.Timer(_KEPT_S, _forget, (folder, len(data)))
     forget.daemon = True
     forget.start()
     return str(path)
+
+
+def _forget(folder: str, n_bytes: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _disk.give_back(n_bytes)
+
+
+class _Disk:
+    """Counts the bytes of files that wait to be downloaded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    def take(self, n_bytes: int) -> None:
+        with self._lock:
+            self.require(n_bytes)
+            self._taken += n_bytes
+
+    def require(self, n_bytes: int) -> None:
+        if self._taken + n_bytes > LIMITS.disk_bytes:
+            raise LimitError(
+                f"{self._taken:,} bytes wait to be downloaded, and there is room for "
+                f"{LIMITS.disk_bytes:,}; try again in an hour"
+            )
+
+    def give_back(self, n_bytes: int) -> None:
+        with self._lock:
+            self._taken -= n_bytes
+
+
+_disk = _Disk()
 
 
 def reporting(
@@ -91,8 +137,12 @@ def reporting(
 
     Returns:
         What the job returns.
+
+    Raises:
+        LimitError: if it takes longer than a job may.
     """
     stage, began, last = "", clock(), float("-inf")
+    until = began + LIMITS.seconds
     try:
         while True:
             progress = next(job)
@@ -100,6 +150,11 @@ def reporting(
                 yield progress
                 continue
             now = clock()
+            if now > until:
+                raise LimitError(
+                    f"this took longer than the {LIMITS.seconds:,} s that a job may take here, and "
+                    "was stopped: take a shorter text, or the command line"
+                )
             if progress.stage != stage:
                 stage, began, last = progress.stage, now, float("-inf")
             if now - last >= SECONDS_BETWEEN_YIELDS:
@@ -130,6 +185,7 @@ def input_bytes(text: str, path: str | None, limit: int = MAX_INPUT_BYTES) -> by
     Raises:
         InputError: if there are none, or more than ``limit``.
     """
+    _disk.require(0)  # before any work, not after it
     data = Path(path).read_bytes() if path else encoded(text)
     if not data:
         raise InputError("nothing to compress yet: type some text or drop a file")

@@ -8,14 +8,17 @@ gradio.
 from __future__ import annotations
 
 import base64
+import html
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from llmcomp.space import offer
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, script, steering, views
+from llmcomp.ui import handlers, jobs, programs, script, steering, views
 from llmcomp.ui.steer_page import steer_tab
 from llmcomp.ui.widgets import (
     QUIET,
@@ -28,6 +31,7 @@ from llmcomp.ui.widgets import (
     levels_dropdown,
     linked_view,
     loss_curve,
+    telling_programs,
     virtual_tokens_slider,
     wire,
 )
@@ -39,8 +43,8 @@ _HEAD = (
     "<h1>llmcomp</h1><p>This sentence is one number between 0 and 1.</p>"
 )
 _PRIVACY = (
-    f"At most {handlers.MAX_INPUT_BYTES:,} bytes. Files are deleted from the server within an "
-    "hour; nothing is kept or counted."
+    f"{jobs.LIMITS.sentence()} Files are deleted from the server within an hour; nothing is kept "
+    "or counted."
 )
 _LONGEST_BASE64 = 4000  # characters; beyond, copying text is no longer the easy way
 _SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
@@ -110,10 +114,10 @@ def _steering_settings() -> _Wish:
     )
 
 
-def _settings() -> tuple[gr.Radio, gr.Radio, _Wish]:
+def _settings(text: gr.Textbox, file: gr.File) -> tuple[gr.Dropdown, gr.Radio, _Wish]:
     chosen = (handlers.MODELS[0], "balanced")
     with gr.Accordion(views.settings_label(*chosen, "none"), open=False, elem_id="settings") as box:
-        model = gr.Radio(handlers.MODELS, value=chosen[0], label="Model")
+        model = _model_choice(text, file, chosen[0])
         preset = gr.Radio(handlers.PRESETS, value=chosen[1], label="Preset")
         wish = _steering_settings()
 
@@ -131,6 +135,21 @@ def _settings() -> tuple[gr.Radio, gr.Radio, _Wish]:
     return model, preset, wish
 
 
+def _model_choice(text: gr.Textbox, file: gr.File, chosen: str) -> gr.Dropdown:
+    """A choice of models, and what the chosen one costs for the text at hand."""
+    known = offer.offers(jobs.PLACE)
+    choices = [(o.name + " (not here)" * bool(o.why_not), o.name) for o in known]
+    model = gr.Dropdown(choices, value=chosen, label="Model", elem_id="model")
+
+    def priced(*values: Any) -> str:
+        return html.escape(handlers.model_line(*values))
+
+    line = gr.HTML(priced(chosen, "", None), elem_id="model-line", elem_classes="fineprint")
+
+    gr.on([model.change, text.blur, file.change], priced, [model, text, file], line, **QUIET)
+    return model
+
+
 def _compress_tab(hero: Mapping[str, Any]) -> None:
     with gr.Row(elem_classes="work"):
         with gr.Column(scale=2, min_width=280, elem_classes="asked"):
@@ -141,7 +160,7 @@ def _compress_tab(hero: Mapping[str, Any]) -> None:
                 file.render()
             buttons = job_buttons("Compress")
             download = download_button("Download the .llmc file", "download")
-            model, preset, wish = _settings()
+            model, preset, wish = _settings(text, file)
             gr.Markdown(_PRIVACY, elem_classes="fineprint")
         with gr.Column(scale=5, min_width=300, elem_classes="seen"):
             curve = loss_curve(elem_id="compress-curve")
@@ -252,7 +271,13 @@ def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:
                 _decompress_tab()
             with gr.Tab("Steer", id="steer"):
                 steer_tab()
-    demo.queue(max_size=20)
+        if jobs.PLACE.public:
+            gr.DuplicateButton("Duplicate this Space", size="sm", elem_id="duplicate")
+        for call in (programs.compress_text, programs.decompress_text):
+            # a program's jobs wait in the same line as the page's
+            gr.api(telling_programs(call), concurrency_id="model", api_name=call.__name__)
+        gr.api(programs.list_models, queue=False)
+    demo.queue(max_size=jobs.LIMITS.queue)
     return demo
 
 
@@ -278,6 +303,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "run_history": False,
         "enable_monitoring": False,
-        "ssr_mode": False,
-        "state_session_capacity": 200,
+        "mcp_server": True,
+        "ssr_mode": os.environ.get("GRADIO_SSR_MODE", "").lower() == "true",
+        "state_session_capacity": jobs.LIMITS.sessions,
     }

@@ -42,6 +42,11 @@ _STAGES = {
     "verify": "Checking that it decodes",
     "decode": "Decoding",
 }
+_BEFORE = {
+    "train": "Preparing the training …",
+    "load": "Making the model ready …",
+    "wait": "Waiting for the GPU …",
+}
 _NAMES = {
     "raw": "as it is",
     "llmc": "llmcomp",
@@ -82,8 +87,8 @@ def failed(message: str) -> Status:
 
 def working(value: Working) -> Status:
     """Returns the status line of a running job: stage, count, rate and time left."""
-    if value.stage == "train":
-        return status("Preparing the training …", "busy")
+    if value.stage in _BEFORE:
+        return status(_BEFORE[value.stage], "busy")
     parts = [f"{_STAGES[value.stage]}: {value.done:,} of {value.total:,} bytes"]
     if value.done and value.elapsed_s >= _LEAST_S:
         rate = value.done / value.elapsed_s

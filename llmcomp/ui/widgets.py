@@ -6,6 +6,7 @@ end; expected errors become ``gr.Error`` in one place, `telling`. Knows nothing 
 
 from __future__ import annotations
 
+import functools
 import html
 import logging
 import secrets
@@ -17,6 +18,7 @@ import gradio as gr
 
 from llmcomp.errors import LLMCompError
 from llmcomp.ui import steering, steering_views, views
+from llmcomp.ui.jobs import LIMITS
 
 __all__ = [
     "QUIET",
@@ -33,6 +35,7 @@ __all__ = [
     "loss_curve",
     "status_line",
     "telling",
+    "telling_programs",
     "virtual_tokens_slider",
     "wire",
 ]
@@ -44,8 +47,6 @@ Job = Callable[..., Iterator[Updates]]
 
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For what answers at once and is of no use to a program."""
-
-_JOBS_AT_ONCE = 2
 
 
 def _drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
@@ -138,10 +139,11 @@ def telling(buttons: JobButtons, job: Job) -> Job:
         except LLMCompError as error:
             message = str(error)
             title = "That did not work"
+        except gr.Error as error:  # a GPU that is lent says no in words of its own
+            yield buttons.ended(views.failed(str(error.message)))
+            raise
         except Exception:
-            reference = secrets.token_hex(3)
-            _log.exception("unexpected error %s", reference)
-            message = f"Something unexpected happened; it was logged as {reference}."
+            message = _logged()
             title = "Our fault"
         else:
             return
@@ -149,6 +151,30 @@ def telling(buttons: JobButtons, job: Job) -> Job:
         raise gr.Error(html.escape(message), title=title, print_exception=False)
 
     return run
+
+
+def telling_programs(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function that programs call: expected errors arrive in words, others by a number."""
+
+    @functools.wraps(call)
+    def run(*values: Any, **named: Any) -> Any:
+        try:
+            return call(*values, **named)
+        except LLMCompError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except gr.Error:
+            raise
+        except Exception:
+            raise gr.Error(_logged(), print_exception=False) from None
+
+    return run
+
+
+def _logged() -> str:
+    """Logs the error at hand; says under which number."""
+    reference = secrets.token_hex(3)
+    _log.exception("unexpected error %s", reference)
+    return f"Something unexpected happened; it was logged as {reference}."
 
 
 def virtual_tokens_slider(value: int, **rest: Any) -> gr.Slider:
@@ -207,9 +233,9 @@ def wire(
             [*outputs, *buttons.parts],
             show_progress="hidden",
             concurrency_id="model",
-            concurrency_limit=_JOBS_AT_ONCE,
+            concurrency_limit=LIMITS.at_once,
             # what works on a visitor's own session is of no use to a program
-            api_visibility="public" if start.name else "private",
+            api_visibility="undocumented" if start.name else "private",
             api_name=start.name,
         )
         for start in starts
