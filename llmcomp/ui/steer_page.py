@@ -16,10 +16,11 @@ import gradio as gr
 from llmcomp.evaluate import charts, steering_study
 from llmcomp.steering.kinds import DEFAULT_TEXT
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, steering, steering_views, views
+from llmcomp.ui import handlers, presets, steering, steering_views, views
 from llmcomp.ui.widgets import (
     QUIET,
     JobButtons,
+    Speaker,
     Start,
     Updates,
     download_button,
@@ -31,6 +32,7 @@ from llmcomp.ui.widgets import (
     virtual_tokens_slider,
     wire,
 )
+from llmcomp.ui.words import Words
 
 __all__ = ["steer_tab"]
 
@@ -48,7 +50,7 @@ _STEER_OUTLINE = (
     f"<p>At most {steering.MAX_STEERED_BYTES:,} bytes of text. What is trained is yours alone and "
     "is forgotten within an hour.</p>"
 )
-_STEER_TEXT = next((t for t in handlers.examples().values() if len(t) > 300), "")
+_STEER_TEXT = presets.example("prose")
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class _Results:
 _CLOSER = "look closer"
 
 
-def steer_tab() -> None:
+def steer_tab(speaker: Speaker) -> None:
     """Makes the page inside the open tab."""
     default = steering.Experiment("", None, handlers.MODELS[0])
     kept = gr.State(None, time_to_live=3600)
@@ -156,22 +158,22 @@ def steer_tab() -> None:
             )
             with gr.Accordion("Or a file instead of the text", open=False):
                 file = gr.File(label="a file", height=110, elem_id="steered-file")
-            buttons, again, sweep = _steer_buttons()
+            buttons, again, sweep = _steer_buttons(speaker)
             work = gr.HTML(
                 _work(_STEER_TEXT, None, default.epochs, default.priors, default.string, None),
                 elem_classes="fineprint",
                 elem_id="steer-work",
             )
-            prompt = download_button("Download the prompt (.steer)", "download-steer")
-            blob = download_button("Download the smallest steered file", "download-steered")
-            n_virtual_tokens = virtual_tokens_slider(default.n_virtual_tokens)
-            epochs = epochs_slider(default.epochs, elem_id="steer-epochs")
+            prompt = download_button(speaker, "download_steer", "download-steer")
+            blob = download_button(speaker, "download_steered", "download-steered")
+            n_virtual_tokens = virtual_tokens_slider(speaker, default.n_virtual_tokens)
+            epochs = epochs_slider(speaker, default.epochs, elem_id="steer-epochs")
             priors = gr.CheckboxGroup(
                 list(PRIORS), value=list(default.priors), label="Hyper-priors of the trained prompt"
             )
             with gr.Accordion("More: model, levels, string, a .steer file …", open=False):
                 model = gr.Radio(handlers.MODELS, value=default.model, label="Model")
-                levels = levels_dropdown(default.levels)
+                levels = levels_dropdown(speaker, default.levels)
                 rate = gr.Number(default.learning_rate, label="Learning rate", minimum=0)
                 seed = gr.Number(default.seed, label="Seed", precision=0, minimum=0)
                 string = gr.Textbox(DEFAULT_TEXT, label="String; empty for none")
@@ -223,7 +225,7 @@ def steer_tab() -> None:
     asked = [text, file, model, n_virtual_tokens, epochs, rate, seed, priors, levels, string]
     asked.append(steer_file)
     chosen = [prediction, closer]
-    _wire_steer(buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
+    _wire_steer(speaker, buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
     gr.on(
         [text.blur, file.change, epochs.change, priors.change, string.blur, steer_file.change],
         _work,
@@ -242,11 +244,15 @@ def _published_experiment() -> None:
     _figure("published-bill", charts.bills(rows), steering_views.published_caption(rows))
 
 
-def _steer_buttons() -> tuple[JobButtons, gr.Button, gr.Button]:
+def _steer_buttons(speaker: Speaker) -> tuple[JobButtons, gr.Button, gr.Button]:
     """Run and Stop here; Measure again below them, Sweep beside its figure."""
-    with gr.Row():
-        start = gr.Button("Run", variant="primary", elem_id="run", elem_classes="job")
-        stop = gr.Button("Stop", interactive=False, elem_classes=["job", "job-stop"])
+    with gr.Row(elem_classes="jobs"):
+        start = speaker.make(
+            gr.Button, {"value": "run"}, variant="primary", elem_id="run", elem_classes="job"
+        )
+        stop = speaker.make(
+            gr.Button, {"value": "stop"}, interactive=False, elem_classes=["job", "job-stop"]
+        )
     again = gr.Button(
         "Measure again with this prompt", elem_id="again", elem_classes="job", interactive=False
     )
@@ -267,6 +273,7 @@ def _work(*values: Any) -> str:
 
 
 def _wire_steer(
+    speaker: Speaker,
     buttons: JobButtons,
     results: _Results,
     more: tuple[gr.Button, gr.Button],
@@ -277,12 +284,14 @@ def _wire_steer(
     """Connects Run, Measure again, Sweep and Stop; all of them fill the same results."""
     n_asked = len(asked)
 
-    def follow(job: Iterator[Any], prediction: str | None, scale: str) -> Iterator[Updates]:
+    def follow(
+        words: Words, job: Iterator[Any], prediction: str | None, scale: str
+    ) -> Iterator[Updates]:
         session, blob = None, {}
         try:
             for value in job:
                 if isinstance(value, handlers.Working):
-                    yield {buttons.status: views.working(value)}
+                    yield {buttons.status: views.working(value, words)}
                 elif isinstance(value, steering.Learning):
                     yield learning(buttons, results.curve, value)
                 elif isinstance(value, steering.Session):
@@ -299,31 +308,33 @@ def _wire_steer(
             ended = buttons.ended(steering_views.measured(session))
             yield {**ended, **results.download(session), **blob}
 
-    def run(*values: Any) -> Iterator[Updates]:
+    def run(words: Words, *values: Any) -> Iterator[Updates]:
         yield {**results.cleared(), results.kept: None}
         experiment = steering.Experiment(*values[:n_asked])
-        yield from follow(steering.run(experiment), *values[n_asked:])
+        yield from follow(words, steering.run(experiment), *values[n_asked:])
 
-    def again(kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
+    def again(words: Words, kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
         experiment = steering.Experiment(*values[:n_asked])
-        yield from follow(steering.again(experiment, kept), *values[n_asked:])
+        yield from follow(words, steering.again(experiment, kept), *values[n_asked:])
 
     def sweep(
+        words: Words,
         prediction: str | None,
         scale: str,
         kept: steering.Session | None,
         priors: Sequence[str],
         half_bin: bool,
     ) -> Iterator[Updates]:
-        yield from follow(steering.sweep(kept, priors, half_bin), prediction, scale)
+        yield from follow(words, steering.sweep(kept, priors, half_bin), prediction, scale)
 
-    def stopped(kept: steering.Session | None) -> Updates:
+    def stopped(words: Words, kept: steering.Session | None) -> Updates:
         return {**buttons.ended(steering_views.stopped(kept)), **results.download(kept)}
 
     def scaled(kept: steering.Session | None, scale: str) -> Updates:
         return results.bars(kept, scale) if kept else {}
 
     wire(
+        speaker,
         buttons,
         [
             Start(buttons.start, run, [*asked, *chosen], "steer"),

@@ -16,8 +16,10 @@ from llmcomp.bill import readable_bytes
 from llmcomp.evaluate import charts
 from llmcomp.evaluate.charts import in_order, short
 from llmcomp.evaluate.steering import Row
+from llmcomp.ui import views
 from llmcomp.ui.steering import Learning, Session
-from llmcomp.ui.views import Status, duration, number, status
+from llmcomp.ui.views import Status, status
+from llmcomp.ui.words import Words
 
 __all__ = [
     "PREDICTIONS",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 PREDICTIONS = ("yes", "no", "only for long texts")
+
+_EN = Words("en")
 
 _LOSS_DIGITS = 3
 _COLUMNS = (
@@ -62,7 +66,7 @@ def training(value: Learning) -> Status:
             parts.append(f"{where} part {loss:.3f} bits per byte, {plain:.3f} without a prompt")
     if value.points:
         left = value.elapsed_s / value.epoch * (value.epochs - value.epoch)
-        parts.append(f"about {duration(left)} left")
+        parts.append(f"about {views.duration(left, _EN)} left")
     return status("; ".join(parts), "busy", 100 * value.epoch / value.epochs)
 
 
@@ -94,10 +98,10 @@ def measured(session: Session) -> Status:
     plain = session.rows[0]
     text = (
         f"{len(session.honest)} ways measured. Smallest file: {short(best)}, "
-        f"{number(best.total_bits / 8)} bytes"
+        f"{views.number(best.total_bits / 8, _EN)} bytes"
     )
     if best.kind != plain.kind:
-        text += f"; without steering {number(plain.total_bits / 8)}"
+        text += f"; without steering {views.number(plain.total_bits / 8, _EN)}"
     return status(f"{text}.", "done")
 
 
@@ -152,7 +156,7 @@ def auto(rows: Sequence[Row]) -> str:
     best, *others = sorted(rows, key=lambda row: row.total_bits)
     if not others:
         return ""
-    why = f"its file is the smallest, {number(best.total_bits / 8)} bytes"
+    why = f"its file is the smallest, {views.number(best.total_bits / 8, _EN)} bytes"
     if best.kind == "none":
         nearest = others[0]
         why += (
@@ -187,10 +191,10 @@ def _table_row(row: Row, plain: Row, least: float) -> str:
     change = 100 * (row.total_bits / plain.total_bits - 1)
     cells = [
         *(
-            number(bits)
+            views.number(bits, _EN)
             for bits in (row.text_bits, row.prompt_bits, row.metadata_bits, row.envelope_bits)
         ),
-        number(row.total_bits),
+        views.number(row.total_bits, _EN),
         f"{change:+.2f} %" if row is not plain else "",
         *(_digits(v) for v in (row.bits_per_coordinate, row.entropy_bits, row.mse)),
         readable_bytes(row.break_even_bytes) if row is not plain else "",
