@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -177,19 +177,26 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
         share = drawn(None, "sh-root", "mountShare", elem_id="share")
         history = drawn({"limit": _LONGEST_SHARED}, "hi-root", "mountHistory", elem_id="history")
     bill = gr.HTML(elem_id="bill")
+    last = gr.State(None, time_to_live=3600)
+
+    def told(result: handlers.Compression, words: Words) -> Updates:
+        return {
+            **buttons.ended(views.finished(result, words)),
+            bill: views.figures(result, words),
+        }
 
     def shown(result: handlers.Compression, words: Words) -> Updates:
         return {
-            **buttons.ended(views.finished(result, words)),
+            **told(result, words),
+            last: replace(result, message={}),  # what it takes to say it in another language
             curve: None,
             view: views.picture(result, words),
-            bill: views.figures(result, words),
             download: gr.update(value=handlers.stash(result.name, result.blob), interactive=True),
             share: _shared(result),
         }
 
     def job(words: Words, *values: Any) -> Iterator[Updates]:
-        yield {download: gr.update(interactive=False), curve: None}
+        yield {download: gr.update(interactive=False), curve: None, last: None}
         typed, path, model_name, preset_name, *steer = values
         wished = steering.Wish(*steer)
         for value in handlers.compress(typed, path, model_name, preset_name, wished):
@@ -200,7 +207,7 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
             else:
                 yield {**shown(value, words), history: _shared(value)}
 
-    outputs = [view, curve, bill, download, share, history]
+    outputs = [view, curve, bill, download, share, history, last]
     runs = wire(
         speaker,
         buttons,
@@ -219,6 +226,12 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
         path = handlers.stash(f"{chip}.bin", data) if typed is None else None
         return {text: typed or "", file: path, **shown(result, words)}
 
+    speaker.language.input(
+        lambda result, language: told(result, Words(language)) if result else {},
+        [last, speaker.language],
+        [bill, *buttons.parts],
+        **QUIET,
+    )
     for chip, button in chips.items():
         # a job that is running would write over what is stored
         button.click(None, None, None, cancels=runs, **QUIET).then(
@@ -363,14 +376,13 @@ def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:
             said,
             js="() => window.llmcomp.spoken()",
             **QUIET,
-        )
-        demo.load(None, None, [tabs, pasted], js="() => window.llmcomp.arrive()")
+        ).then(None, None, [tabs, pasted], js="() => window.llmcomp.arrive()")
     demo.queue(max_size=20)
     return demo
 
 
 def _tab(speaker: Speaker, name: str) -> gr.Tab:
-    tab = speaker.make(gr.Tab, {"label": f"tab_{name}"}, id=name)
+    tab = speaker.make(gr.Tab, {"label": f"tab_{name}"}, id=name, elem_id=f"tab-{name}")
     tab.select(None, js=f"() => window.llmcomp.visit({{ tab: '{name}' }})")
     return tab
 

@@ -62,7 +62,7 @@ _EN = {
     "chip_python": "Python",
     "chip_log": "JSON log",
     "chip_line": "one line, again and again",
-    "chip_random": "random letters",
+    "chip_random": "random bytes",
     "chip_own": "written by the model",
     # decompress
     "llmc_file": "A .llmc file",
@@ -215,7 +215,7 @@ _RU = {
     "chip_python": "Python",
     "chip_log": "журнал JSON",
     "chip_line": "одна строка снова и снова",
-    "chip_random": "случайные буквы",
+    "chip_random": "случайные байты",
     "chip_own": "написано моделью",
     "llmc_file": "Файл .llmc",
     "or_paste": "Или вставьте ссылку либо base64",
@@ -231,17 +231,17 @@ _RU = {
     "stage_verify": "Проверка, что файл раскрывается: {done:,} из {total:,} байт",
     "stage_decode": "Раскрытие: {done:,} из {total:,} байт",
     "per_second": "{n:,} байт/с",
-    "left": "осталось около {time}",
-    "moment": "менее секунды",
+    "left": "осталось: {time}",
+    "moment": "меньше секунды",
     "seconds": "{n:.0f} с",
     "minutes": "{n:.0f} мин",
-    "finished": "{raw:,} → {size:,} байт: доля {rate:.3f}, {bits:.2f} бита на байт, за {time}.",
+    "finished": "{raw:,} → {size:,} байт: доля {rate:.3f}, {bits:.2f} бита на байт. Время: {time}.",
     "stored": "{raw:,} → {size:,} байт: доля {rate:.3f}, {bits:.2f} бита на байт. "
     "Готовый результат модели {model}; нажмите «Сжать», чтобы сделать его заново.",
     "checked": "Раскрыто снова для проверки: те же байты.",
-    "decoded": "{size:,} → {raw:,} байт за {time}, модель {model}. Обе проверки пройдены: CRC-32 "
+    "decoded": "{size:,} → {raw:,} байт; время: {time}, модель {model}. Обе проверки пройдены: CRC-32 "
     "файла (ничего не повреждено) и CRC-32 содержимого (ничего не раскрыто иначе).",
-    "decoded_binary": "{size:,} → {raw:,} байт двоичных данных за {time}, модель {model}. Обе "
+    "decoded_binary": "{size:,} → {raw:,} байт двоичных данных; время: {time}, модель {model}. Обе "
     "проверки пройдены: CRC-32 файла (ничего не повреждено) и CRC-32 содержимого (ничего не "
     "раскрыто иначе).",
     "failed_title": "Не получилось",
@@ -358,7 +358,7 @@ _ZH = {
     "chip_python": "Python",
     "chip_log": "JSON 日志",
     "chip_line": "同一行反复出现",
-    "chip_random": "随机字母",
+    "chip_random": "随机字节",
     "chip_own": "模型自己写的",
     "llmc_file": ".llmc 文件",
     "or_paste": "或者粘贴链接或 base64",

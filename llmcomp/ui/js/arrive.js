@@ -7,6 +7,8 @@ const PATIENCE_MS = 10_000;
 const LOOK_AGAIN_MS = 50;
 const NOTHING = { __type__: "update" };
 
+let arrived = false; // before that the first tab opens by itself and must not change the address
+
 /** What is asked for: a tab, a sample text, a file in the address. */
 export function asked({ search, hash }) {
   const query = new URLSearchParams(search);
@@ -36,6 +38,7 @@ function pressDecode(file) {
 /** Goes where the address points; returns updates for the tabs and for the box of pasted files. */
 export function arrive() {
   const { tab, preset, file } = asked(window.location);
+  arrived = true;
   if (preset) pressWhenReady(() => document.getElementById(`preset-${preset}`));
   if (file) pressDecode(file);
   return [tab ? { ...NOTHING, selected: tab } : NOTHING, file || NOTHING];
@@ -43,6 +46,7 @@ export function arrive() {
 
 /** Opens a file without leaving the page: its link becomes the address, and `followLinks` does the rest. */
 export function openFile(base64) {
+  window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
   window.location.hash = `z=${toLink(base64)}`;
 }
 
@@ -56,7 +60,7 @@ export function followLinks() {
   window.addEventListener("hashchange", () => {
     const file = linkedFile(window.location.hash);
     if (!file) return;
-    pressWhenReady(() => document.querySelector("#decompress-button, [role=tab][aria-controls=decompress]"));
+    pressWhenReady(() => document.getElementById("tab-decompress-button"));
     pressWhenReady(() => {
       const box = document.querySelector("#pasted textarea");
       if (box && box.value !== file) typeInto(box, file);
@@ -78,6 +82,8 @@ export function queryOf(search, { tab, preset }) {
 
 /** Writes the visitor's place into the address, so that it can be sent on. */
 export function visit(place) {
-  const { pathname, search } = window.location;
-  window.history.replaceState(window.history.state, "", pathname + queryOf(search, place));
+  if (!arrived) return;
+  const { pathname, search, hash } = window.location;
+  const file = place.tab === "decompress" ? hash : ""; // elsewhere a linked file is not what is seen
+  window.history.replaceState(window.history.state, "", pathname + queryOf(search, place) + file);
 }

@@ -2,7 +2,7 @@
 
 import { openFile } from "./arrive.js";
 import { button, make } from "./dom.js";
-import { word } from "./language.js";
+import { phrase } from "./language.js";
 import { forget, keep, kept } from "./store.js";
 
 const HISTORY_KEY = "llmcomp-files";
@@ -25,19 +25,19 @@ export function readFiles(text) {
   }
 }
 
-function save(file) {
+function saveFile(file) {
   const bytes = Uint8Array.from(window.atob(file.blob), (letter) => letter.charCodeAt(0));
   const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
   make("a", "", [], { href: address, download: file.name }).click();
   window.setTimeout(() => URL.revokeObjectURL(address), 0);
 }
 
-function row(file) {
+function fileRow(file) {
   return make("li", "hi-file", [
     make("bdi", "hi-name", file.name),
-    make("span", "hi-sizes", word("history_sizes", { raw: file.raw, size: file.size })),
-    button("lv-button", word("history_open"), `${word("history_open")}: ${file.name}`, () => openFile(file.blob)),
-    button("lv-button", word("history_save"), `${word("history_save")}: ${file.name}`, () => save(file)),
+    make("span", "hi-sizes", phrase("history_sizes", { raw: file.raw, size: file.size })),
+    button("lv-button", phrase("history_open"), `${phrase("history_open")}: ${file.name}`, () => openFile(file.blob)),
+    button("lv-button", phrase("history_save"), `${phrase("history_save")}: ${file.name}`, () => saveFile(file)),
   ]);
 }
 
@@ -45,14 +45,14 @@ function row(file) {
 export function mountHistory(root) {
   const draw = (limit) => {
     const files = readFiles(kept(HISTORY_KEY));
-    const clear = button("lv-button", word("history_clear"), word("history_clear"), () => {
+    const clear = button("lv-button", phrase("history_clear"), phrase("history_clear"), () => {
       forget(HISTORY_KEY);
       draw(limit);
     });
     root.replaceChildren(
-      make("h2", "", word("history_title")),
-      make("p", "", files.length ? word("history_what", { limit }) : word("history_empty")),
-      ...(files.length ? [make("ul", "hi-files", files.map(row)), clear] : []),
+      make("h2", "", phrase("history_title")),
+      make("p", "", files.length ? phrase("history_what", { limit }) : phrase("history_empty")),
+      ...(files.length ? [make("ul", "hi-files", files.map(fileRow)), clear] : []),
     );
   };
   return (file) => {

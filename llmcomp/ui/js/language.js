@@ -40,7 +40,7 @@ export function setLanguage(language) {
 
 
 /** A word of the page's table, with its values filled in. */
-export function word(key, values = {}) {
+export function phrase(key, values = {}) {
   const text = window.llmcompWords[spoken()][key];
   return text.replace(/\{(\w+)(?::,)?\}/g, (_, name) => shownNumber(values[name]));
 }

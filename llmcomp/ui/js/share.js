@@ -1,7 +1,7 @@
 // A file as a link: base64 in the part of an address that browsers never send to a server.
 
 import { button, make } from "./dom.js";
-import { word } from "./language.js";
+import { phrase } from "./language.js";
 
 const LONGEST_LINK = 2000; // characters of base64; longer addresses break in mail and chat
 const TOLD_MS = 1600;
@@ -27,9 +27,9 @@ async function copy(event, text) {
   const name = pressed.textContent;
   try {
     await window.navigator.clipboard.writeText(text);
-    pressed.textContent = word("copied");
+    pressed.textContent = phrase("copied");
   } catch {
-    pressed.textContent = word("not_copied"); // clipboards may be refused; the link can be selected
+    pressed.textContent = phrase("not_copied"); // clipboards may be refused; the link can be selected
   }
   window.setTimeout(() => {
     pressed.textContent = name;
@@ -37,12 +37,12 @@ async function copy(event, text) {
 }
 
 function copier(key, text) {
-  return button("lv-button", word(key), word(key), (event) => copy(event, text));
+  return button("lv-button", phrase(key), phrase(key), (event) => copy(event, text));
 }
 
 function linkRow(blob) {
   const link = linkTo(blob);
-  const shown = make("input", "sh-link", [], { type: "text", readonly: "", "aria-label": word("share_title") });
+  const shown = make("input", "sh-link", [], { type: "text", readonly: "", "aria-label": phrase("share_title") });
   shown.value = link;
   shown.addEventListener("focus", () => shown.select());
   return make("div", "sh-row", [shown, copier("copy_link", link), copier("copy_base64", blob)]);
@@ -55,10 +55,10 @@ export function mountShare(root) {
     if (!file) return root.replaceChildren();
     const { blob, size } = file;
     const fits = blob && toLink(blob).length <= LONGEST_LINK;
-    const said = fits ? word("share_what") : word(blob ? "share_long" : "share_file", { n: size });
+    const said = fits ? phrase("share_what") : phrase(blob ? "share_long" : "share_file", { n: size });
     const rest = blob && !fits ? [make("div", "sh-row", copier("copy_base64", blob))] : [];
     return root.replaceChildren(
-      make("h2", "", word("share_title")),
+      make("h2", "", phrase("share_title")),
       make("p", "", said),
       ...(fits ? [linkRow(blob)] : rest),
     );
