@@ -18,6 +18,7 @@ from llmcomp.errors import LLMCompError
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.ui import handlers, steering, steering_views, views
 from llmcomp.ui.steering import Experiment, Learning, Session, Steered, Wish
+from llmcomp.ui.words import Words
 
 TINY = Path(__file__).parent / "models" / "tiny"
 TEXT = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 8
@@ -59,7 +60,7 @@ def test_every_kind_comes_back_and_is_billed(kind: str, monkeypatch: pytest.Monk
     steered = any("steering" in label for label, _ in result.bill.rows())
     assert steered is (kind in {"text", "random", "trained"})
     assert bool(result.choice) is (kind == "auto")
-    assert result.choice in views.finished(result)["text"]
+    assert result.choice in views.finished(result, Words("en"))["text"]
 
 
 def _only_the_model() -> Any:
@@ -323,7 +324,7 @@ def test_the_table_has_none_every_total_and_the_sentence_of_auto(session: Sessio
     shown = steering_views.table(session.rows)
     assert shown.index("<td>none") < shown.index("<td>random")
     for row in session.rows:
-        assert f"<td>{views.number(row.total_bits)}</td>" in shown
+        assert f"<td>{views.number(row.total_bits, Words('en'))}</td>" in shown
     assert "Of these, auto keeps" in shown
     assert "Wikipedia" not in shown, "a user's string is no part of any HTML"
     assert steering_views.table(()) == ""
@@ -336,6 +337,6 @@ def test_progress_of_a_training_is_sparing(monkeypatch: pytest.MonkeyPatch) -> N
     job = handlers.compress(TEXT * 6, None, "embedded", "fast", Wish("trained", epochs=2))
     told = [next(job) for _ in range(3)]
     assert isinstance(told[0], handlers.Working)
-    assert views.working(told[0])["text"] == "Preparing the training …"
+    assert views.working(told[0], Words("en"))["text"] == "Preparing the training …"
     assert [len(value.points) for value in told[1:]] == [0, 1], "no step inside an epoch"
     job.close()
