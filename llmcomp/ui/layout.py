@@ -227,7 +227,7 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
         return {text: typed or "", file: path, **shown(result, words)}
 
     speaker.language.input(
-        lambda result, language: told(result, Words(language)) if result else {},
+        lambda result, language: told(result, Words(language)) if result else {bill: ""},
         [last, speaker.language],
         [bill, *buttons.parts],
         **QUIET,
