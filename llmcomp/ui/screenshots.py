@@ -1,4 +1,4 @@
-"""``python -m llmcomp.ui.screenshots`` opens the app in a browser and takes a picture of every page.
+"""``python -m llmcomp.ui.screenshots`` opens the app in a browser and pictures every page.
 
 In: the app itself and Debian's chromium, through Playwright, which is a test tool. Out: WebP files
 in ``assets/screenshots``, one for each page, theme and width. Motion is off, so that every picture
@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llmcomp.ui import presets
 
-__all__ = ["FOLDER", "PAGES", "SHAPES", "THEMES", "name_of", "take"]
+__all__ = ["FOLDER", "PAGES", "SHAPES", "THEMES", "browsing", "name_of", "serving", "take"]
 
 FOLDER = Path(__file__).parents[2] / "assets" / "screenshots"
 THEMES = ("light", "dark")
@@ -82,11 +83,8 @@ def take(url: str, folder: Path = FOLDER) -> None:
         url: where it runs, ending in a slash.
         folder: where the pictures go.
     """
-    from playwright.sync_api import sync_playwright
-
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+    with browsing() as browser:
         for shape, (width, height) in SHAPES.items():
             for theme in THEMES:
                 context = browser.new_context(
@@ -103,7 +101,6 @@ def take(url: str, folder: Path = FOLDER) -> None:
                     _save(page.screenshot(), folder / name_of(name, theme, shape))
                     page.close()
                 context.close()
-        browser.close()
 
 
 def _save(png: bytes, path: Path) -> None:
@@ -112,16 +109,34 @@ def _save(png: bytes, path: Path) -> None:
     Image.open(io.BytesIO(png)).save(path, "WEBP", quality=_QUALITY, method=6)
 
 
-def main() -> None:
-    """Starts the app, takes the pictures, ends it."""
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serves the app for a while; yields its address, which ends in a slash."""
     from llmcomp.ui.layout import build_demo, launch_options
 
     demo = build_demo()
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        take(url)
+        yield url
     finally:
-        demo.close()
+        demo.close(verbose=False)
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """Yields a browser that shows nothing on any screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def main() -> None:
+    """Starts the app, takes the pictures, ends it."""
+    with serving() as url:
+        take(url)
     taken = sorted(FOLDER.glob("*.webp"))
     total = sum(path.stat().st_size for path in taken)
     sys.stderr.write(f"{len(taken)} pictures, {total:,} bytes in {FOLDER.name}\n")
