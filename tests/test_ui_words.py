@@ -12,7 +12,7 @@ from conftest import ROOT
 from llmcomp.bill import Bill
 from llmcomp.ui.words import LANGUAGES, WORDS, Words, in_browser
 
-SPEAKING = ("layout", "widgets", "views")
+SPEAKING = ("layout", "widgets", "views", "steer_page")
 """Modules whose every word must come from the table."""
 
 SENTENCE = re.compile(r"[A-Za-zА-яё一-鿿]{2,} [A-Za-zА-яё一-鿿]{2,}")

@@ -203,7 +203,7 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
             if isinstance(value, handlers.Working):
                 yield {buttons.status: views.working(value, words)}
             elif isinstance(value, steering.Learning):
-                yield learning(buttons, curve, value)
+                yield learning(buttons, curve, value, words)
             else:
                 yield {**shown(value, words), history: _shared(value)}
 

@@ -242,9 +242,14 @@ def levels_dropdown(speaker: Speaker, value: int, **rest: Any) -> gr.Dropdown:
     )
 
 
-def learning(buttons: JobButtons, curve: gr.HTML, value: steering.Learning) -> Updates:
+def learning(
+    buttons: JobButtons, curve: gr.HTML, value: steering.Learning, words: Words
+) -> Updates:
     """Shows a training under way: words in the status line, losses as a curve."""
-    return {buttons.status: steering_views.training(value), curve: steering_views.curve(value)}
+    return {
+        buttons.status: steering_views.training(value, words),
+        curve: steering_views.curve(value),
+    }
 
 
 @dataclass(frozen=True)
