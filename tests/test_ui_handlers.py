@@ -13,7 +13,7 @@ import pytest
 
 import llmcomp.models
 from llmcomp.bill import Bill, ModelSize
-from llmcomp.errors import FormatError, LLMCompError
+from llmcomp.errors import DamagedError, LLMCompError
 from llmcomp.models.size import size_of
 from llmcomp.steps import Progress
 from llmcomp.ui import api, handlers, jobs, views
@@ -232,8 +232,21 @@ def test_a_result_is_shown_with_its_model() -> None:
     assert "at 2 bytes a parameter" in views.figures(result, EN)
 
 
-def test_an_error_status_is_the_error_itself() -> None:
-    assert views.failed(str(FormatError("no such thing")), EN)["text"] == "no such thing"
+def test_errors_are_said_in_the_visitors_language() -> None:
+    damaged = DamagedError("the blob is cut: 3 bytes are missing")
+    assert views.why(damaged, EN) == str(damaged)
+    assert views.why(damaged, RU).startswith("Файл повреждён") and str(damaged) in views.why(
+        damaged, RU
+    )
+    for job in (handlers.compress("", None, "embedded", "fast"), handlers.decompress(None, "")):
+        with pytest.raises(handlers.InputError) as caught:
+            next(job)
+        assert views.why(caught.value, EN) == str(caught.value)
+        assert "нечего" in views.why(caught.value, RU)
+        assert "还没有" in views.why(caught.value, ZH)
+    other = LLMCompError("{braces} are no blanks")
+    assert views.why(other, ZH) == str(other)
+    assert views.failed("no such thing") == views.status("no such thing", "error")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -292,13 +292,13 @@ def test_what_needs_a_run_says_so() -> None:
 
 
 def test_the_work_is_told_before_it_starts() -> None:
-    assert steering.work("x" * 100, None, 20, ["laplace"], "s", None) == (
+    assert steering.work("x" * 100, None, 20, ["laplace"], "s", None, words=EN) == (
         "100 bytes × 20 epochs = 2,000 bytes of training. Then the text is coded 5 times."
     )
-    assert "nothing trained" in steering.work("x", None, 20, [], "", "a.steer")
-    assert "at most 2,000,000" in steering.work("x" * 50_000, None, 50, [], "", None)
-    assert "nothing to compress" in steering.work("", None, 20, [], "", None)
-    assert "60,000" in steering.work("x" * 60_001, None, 1, [], "", None)
+    assert "nothing trained" in steering.work("x", None, 20, [], "", "a.steer", words=EN)
+    assert "at most 2,000,000" in steering.work("x" * 50_000, None, 50, [], "", None, words=EN)
+    assert "nothing to compress" in steering.work("", None, 20, [], "", None, words=EN)
+    assert "60,000" in steering.work("x" * 60_001, None, 1, [], "", None, words=EN)
 
 
 def test_the_prediction_meets_the_result(session: Session) -> None:

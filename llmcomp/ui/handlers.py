@@ -176,10 +176,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
     blob = _blob_bytes(path, pasted)
     info = codec.get_info(blob)
     if info.plain_bytes > MAX_INPUT_BYTES:
-        raise InputError(
-            f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
-            f"{MAX_INPUT_BYTES:,}: use the command line for more"
-        )
+        raise InputError.of("too_long_to_decode", n=info.plain_bytes, limit=MAX_INPUT_BYTES)
     result = yield from jobs.reporting(codec.decompressing(blob))
     text = as_text(result.data)
     stem = Path(path).stem if path else "decoded"
@@ -196,25 +193,20 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
 def _blob_bytes(path: str | None, pasted: str) -> bytes:
     blob = Path(path).read_bytes() if path else _from_base64(pasted)
     if len(blob) > MAX_BLOB_BYTES:
-        raise InputError(
-            f"the file has {len(blob):,} bytes; this page takes at most {MAX_BLOB_BYTES:,}"
-        )
+        raise InputError.of("file_too_large", n=len(blob), limit=MAX_BLOB_BYTES)
     return blob
 
 
 def _from_base64(pasted: str) -> bytes:
     compact = "".join((pasted or "").split()).rpartition("#z=")[2]
     if not compact:
-        raise InputError("nothing to decode yet: drop a .llmc file, or paste a link or base64")
+        raise InputError.of("nothing_to_decode")
     try:
         # links hold the letters that need no escape in one, and no padding
         plain = compact.translate(_OF_LINKS).rstrip("=")
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError(
-            "this is not base64: paste the text copied under a compressed file, "
-            "or drop the .llmc file itself"
-        ) from error
+        raise InputError.of("not_base64") from error
 
 
 def _message(trace: Trace | None, sizes: Mapping[str, int]) -> Mapping[str, Any]:

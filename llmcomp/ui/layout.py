@@ -221,7 +221,7 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
         try:
             data, result = presets.stored(chip, words.language)
         except LLMCompError as error:
-            return buttons.ended(views.failed(str(error), words))
+            return buttons.ended(views.failed(views.why(error, words)))
         typed = handlers.as_text(data)
         path = handlers.stash(f"{chip}.bin", data) if typed is None else None
         return {text: typed or "", file: path, **shown(result, words)}

@@ -180,7 +180,15 @@ def steer_tab(speaker: Speaker) -> None:
                 file = make(gr.File, {"label": "a_file"}, height=110, elem_id="steered-file")
             buttons, again, sweep = _steer_buttons(speaker)
             work = gr.HTML(
-                _work(_STEER_TEXT, None, default.epochs, default.priors, default.string, None),
+                _work(
+                    _STEER_TEXT,
+                    None,
+                    default.epochs,
+                    default.priors,
+                    default.string,
+                    None,
+                    speaker.language.value,
+                ),
                 elem_classes="fineprint",
                 elem_id="steer-work",
             )
@@ -262,9 +270,17 @@ def steer_tab(speaker: Speaker) -> None:
     chosen = [prediction, closer]
     _wire_steer(speaker, buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
     gr.on(
-        [text.blur, file.change, epochs.change, priors.change, string.blur, steer_file.change],
+        [
+            text.blur,
+            file.change,
+            epochs.change,
+            priors.change,
+            string.blur,
+            steer_file.change,
+            speaker.language.change,
+        ],
         _work,
-        [text, file, epochs, priors, string, steer_file],
+        [text, file, epochs, priors, string, steer_file, speaker.language],
         work,
         **QUIET,
     )
@@ -310,7 +326,7 @@ def _figure(name: str, figure: Any = None) -> tuple[gr.Plot, gr.HTML]:
 
 
 def _work(*values: Any) -> str:
-    return html.escape(steering.work(*values))
+    return html.escape(steering.work(*values[:-1], words=Words(values[-1])))
 
 
 def _wire_steer(

@@ -13,8 +13,9 @@ from html import escape
 from typing import Any
 
 from llmcomp.bill import Bill, readable_bytes
+from llmcomp.errors import LLMCompError
 from llmcomp.ui.handlers import Compression, Decoding
-from llmcomp.ui.jobs import Working
+from llmcomp.ui.jobs import InputError, Working
 from llmcomp.ui.words import Words
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "starting",
     "status",
     "stopped",
+    "why",
     "with_model",
     "working",
 ]
@@ -65,9 +67,21 @@ def stopped(words: Words) -> Status:
     return status(words("stopped"), "idle")
 
 
-def failed(message: str, words: Words) -> Status:
+def failed(message: str) -> Status:
     """Returns the status line of a job that ended with an error."""
-    return status(words("failed", message=message), "error")
+    return status(message, "error")
+
+
+def why(error: LLMCompError, words: Words) -> str:
+    """Says an expected error in the visitor's language, as far as there are words for it.
+
+    What the core found stays in English, behind a sentence that says what it means.
+    """
+    if isinstance(error, InputError) and error.key:
+        return words(error.key, **error.values)
+    message = str(error)
+    known = words.get(f"error: {type(error).__name__}", "{message}")
+    return known.format(message=message)
 
 
 def working(value: Working, words: Words) -> Status:

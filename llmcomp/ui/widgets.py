@@ -205,14 +205,14 @@ def telling(buttons: JobButtons, job: Job) -> Job:
         try:
             yield from job(words, *asked)
         except LLMCompError as error:
-            message, title = str(error), words("failed_title")
+            message, title = views.why(error, words), words("failed_title")
         except Exception:
             reference = secrets.token_hex(3)
             _log.exception("unexpected error %s", reference)
             message, title = words("fault", reference=reference), words("fault_title")
         else:
             return
-        yield buttons.ended(views.failed(message, words))
+        yield buttons.ended(views.failed(message))
         raise gr.Error(html.escape(message), title=title, print_exception=False)
 
     return run
