@@ -266,5 +266,5 @@ def test_a_result_is_said_in_every_language() -> None:
 
 def test_numbers_are_written_as_the_language_does() -> None:
     assert views.number(1234.5, EN) == views.number(1234.5, ZH) == "1,234.5"
-    assert views.number(1234.5, RU) == "1\u202f234,5"
+    assert views.number(1234.5, RU) == "1\u00a0234,5"
     assert "0,250" in RU("finished", raw=8, size=2, rate=0.25, bits=2.0, time="x")

@@ -51,7 +51,8 @@ def test_joined_script_runs_and_leaves_only_functions(node: str) -> None:
     stub = (
         "const document = { addEventListener() {}, documentElement: { lang: '' } };"
         "const window = { addEventListener() {}, dispatchEvent() {}, navigator: {},"
-        " location: { search: '' } };\n"
+        " location: { search: '' } };"
+        "class MutationObserver { observe() {} }\n"
     )
     check = (
         "if (Object.values(window.llmcomp).some((f) => typeof f !== 'function')) process.exit(3);"

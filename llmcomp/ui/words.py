@@ -690,7 +690,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "ru": _RU, "zh": _ZH}
 _BROWSER = ("skip", "tagline", "theme_", "share_", "copy_", "copied", "not_copied", "history_")
 """Beginnings of the keys that the page's own script needs."""
 
-_NARROW_SPACE = "\u202f"  # between thousands, as Russian has it
+_THOUSANDS = "\u00a0"  # in Russian a space that never breaks, as browsers write it
 
 
 class Words:
@@ -723,13 +723,13 @@ class Words:
     def number(self, value: float, spec: str = ",") -> str:
         r"""Writes a number as the language does.
 
-        >>> Words("ru").number(1234.5, ",.1f") == "1\u202f234,5"
+        >>> Words("ru").number(1234.5, ",.1f") == "1\u00a0234,5"
         True
         """
         written = format(value, spec)
         if self.language != "ru":
             return written
-        return written.replace(",", _NARROW_SPACE).replace(".", ",")
+        return written.replace(",", _THOUSANDS).replace(".", ",")
 
     def _local(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -6,11 +6,13 @@ const LANGUAGE_KEY = "llmcomp-language";
 const LANGUAGE_TAGS = { en: "en", ru: "ru", zh: "zh-CN" };
 const LANGUAGE_EVENT = "llmcomp-language";
 
+let current = "en";
+
 const known = (language) => (language in LANGUAGE_TAGS ? language : null);
 
 /** The language in force: en, ru or zh. */
 export function spoken() {
-  return known(document.documentElement.lang.slice(0, 2)) || "en";
+  return current;
 }
 
 /** What the visitor wants: the link's language, else his choice of last time, else the browser's. */
@@ -33,11 +35,24 @@ export function speak(language) {
 
 /** Takes over the wanted language; returns it. */
 export function setLanguage(language) {
-  document.documentElement.lang = LANGUAGE_TAGS[language];
+  current = language;
+  markLanguage();
   window.dispatchEvent(new Event(LANGUAGE_EVENT));
   return language;
 }
 
+
+/** Writes the language where readers of the screen, and the view, look for it. */
+function markLanguage() {
+  const tag = LANGUAGE_TAGS[current];
+  if (document.documentElement.lang !== tag) document.documentElement.lang = tag;
+}
+
+/** Holds the mark: gradio writes the browser's language there, and later than this script runs. */
+export function holdLanguage() {
+  const options = { attributes: true, attributeFilter: ["lang"] };
+  new MutationObserver(markLanguage).observe(document.documentElement, options);
+}
 
 /** A word of the page's table, with its values filled in. */
 export function phrase(key, values = {}) {

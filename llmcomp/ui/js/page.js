@@ -1,7 +1,7 @@
 // What belongs to the page and not to one view: the skip link, Esc for Stop, language, theme, links.
 
 import { followLinks } from "./arrive.js";
-import { setLanguage, wanted } from "./language.js";
+import { holdLanguage, setLanguage, wanted } from "./language.js";
 import { resumeTheme } from "./theme.js";
 
 function skipToPicture(event) {
@@ -21,6 +21,7 @@ function stopOnEscape(event) {
 /** Takes over what the visitor chose before, and listens, once for the whole page. */
 export function openPage() {
   setLanguage(wanted());
+  holdLanguage();
   resumeTheme();
   followLinks();
   document.addEventListener("click", skipToPicture);
