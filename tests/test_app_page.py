@@ -203,6 +203,20 @@ def test_a_broken_link_ends_with_one_clear_line(visit: Any, url: str) -> None:
     assert page.locator("#decoded textarea").input_value() == ""
 
 
+def test_of_a_file_and_a_paste_the_newer_is_decoded(visit: Any, tmp_path: Path) -> None:
+    visitor = visit(**STILL)
+    page = visitor.page
+    visitor.compress("The older text.")
+    blob = visitor.download("#download", tmp_path / "older.llmc")
+    visitor.compress("The newer text.")
+    page.locator(".hi-file").nth(1).wait_for()
+    visitor.decode(blob)
+    assert page.locator("#decoded textarea").input_value() == "The older text."
+    page.locator("#tab-compress-button").click()
+    page.locator(".hi-file .lv-button").first.click()
+    page.wait_for_function("document.querySelector('#decoded textarea')?.value.includes('newer')")
+
+
 def test_links_and_base64_are_copied(visit: Any) -> None:
     visitor = visit(**STILL, permissions=["clipboard-read", "clipboard-write"])
     page = visitor.page

@@ -295,6 +295,10 @@ def _decompress_tab(speaker: Speaker) -> gr.Textbox:
             )
             download = download_button(speaker, "download_bytes", "download-bytes")
 
+    # the newer of the two is meant
+    pasted.change(None, [pasted, file], file, js="(text, file) => (text ? null : file)", **QUIET)
+    file.upload(None, None, pasted, js="() => ''", **QUIET)
+
     def job(words: Words, *values: Any) -> Iterator[Updates]:
         yield {text: "", download: gr.update(value=None, interactive=False)}
         for value in handlers.decompress(*values):

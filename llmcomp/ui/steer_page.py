@@ -412,13 +412,12 @@ def _wire_steer(
         return {
             results.verdict: steering_views.verdict(prediction, kept.honest, words),
             results.table: steering_views.table(kept.honest, words),
-            **buttons.ended(steering_views.measured(kept, words)),
         }
 
     speaker.language.input(
         again_said,
         [speaker.language, *chosen, results.kept],
-        [results.verdict, results.table, *buttons.parts],
+        [results.verdict, results.table],
         **QUIET,
     )
     results.closer.change(

@@ -63,8 +63,9 @@ export function followLinks() {
     pressWhenReady(() => document.getElementById("tab-decompress-button"));
     pressWhenReady(() => {
       const box = document.querySelector("#pasted textarea");
-      if (box && box.value !== file) typeInto(box, file);
-      return box && document.querySelector("button#decode:not(:disabled)");
+      const typed = box && box.value === file;
+      if (box && !typed) typeInto(box, file);
+      return typed && document.querySelector("button#decode:not(:disabled)");
     });
   });
 }
