@@ -112,3 +112,19 @@ def test_an_unknown_language_is_english() -> None:
     assert Words(None).language == Words("../x").language == "en"
     with pytest.raises(KeyError):
         Words("en")("no_such_key")
+
+
+def test_every_key_is_used() -> None:
+    families = (
+        "chip_|bill|race: |stage_|tab_|theme_|predict: |column_|steer_outline_|scale_|error: "
+    )
+    files = [p for p in (ROOT / "llmcomp" / "ui").rglob("*") if p.suffix in {".py", ".js"}]
+    source = "".join(p.read_text("utf-8") for p in files if p.name != "words.py")
+    unused = [
+        key
+        for key in WORDS["en"]
+        if not re.search(rf"""["']{re.escape(key)}["']""", source)
+        and not re.match(families, key)
+        and not (key.endswith("_part") and 'f"{where}_part"' in source)
+    ]
+    assert unused == []
