@@ -55,7 +55,7 @@ _EN = {
     "privacy": "At most {limit:,} bytes. Files are deleted from the server within an hour; "
     "nothing is kept or counted.",
     # chips
-    "chip_surprise": "counting with a surprise",
+    "chip_surprise": "a surprise at the end",
     "chip_prose": "English prose",
     "chip_russian": "Russian classic",
     "chip_chinese": "Chinese classic",
@@ -287,7 +287,7 @@ _RU = {
     "steer_file": "Файл .steer",
     "privacy": "Не больше {limit:,} байт. Файлы удаляются с сервера в течение часа; "
     "ничего не хранится и не считается.",
-    "chip_surprise": "счёт с сюрпризом",
+    "chip_surprise": "сюрприз в конце",
     "chip_prose": "английская проза",
     "chip_russian": "русская классика",
     "chip_chinese": "китайская классика",
@@ -507,7 +507,7 @@ _ZH = {
     "levels": "量化级数",
     "steer_file": ".steer 文件",
     "privacy": "至多 {limit:,} 字节。文件在一小时内从服务器删除；不保存，也不统计。",
-    "chip_surprise": "出人意料的数数",
+    "chip_surprise": "结尾出人意料",
     "chip_prose": "英语散文",
     "chip_russian": "俄语经典",
     "chip_chinese": "中文经典",
