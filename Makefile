@@ -12,7 +12,7 @@ export GRADIO_ANALYTICS_ENABLED := False
 LLMCOMP_DATA ?= $(abspath $(wildcard ../shared/data))
 export LLMCOMP_DATA
 
-.PHONY: help demo test quick slow check style bench figures train-background release-model clean
+.PHONY: help demo test quick slow check style bench figures presets screenshots train-background release-model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -45,7 +45,14 @@ bench: .stamps/runtime ## rates and relative speeds on the documented corpus
 	$(PYTHON) -m llmcomp bench --speed
 
 figures: .stamps/runtime ## measure every figure of README and docs again and write it there (hours)
+	$(PYTHON) -m llmcomp.ui.presets
 	$(PYTHON) -m llmcomp.evaluate.figures
+
+presets: .stamps/runtime ## compress the app's sample texts with the shipped model again (seconds)
+	$(PYTHON) -m llmcomp.ui.presets
+
+screenshots: .stamps/test ## take a picture of every page of the app in both themes and widths
+	$(PYTHON) -m llmcomp.ui.screenshots
 
 train-background: .stamps/runtime ## start or resume training the embedded model at lowest priority
 	$(PYTHON) -m llmcomp.train train --recipe embedded --background
@@ -76,4 +83,6 @@ clean: ## remove the virtual environment and caches
 	    apt-get update -q && apt-get install -y -q --no-install-recommends \
 	        chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; \
 	fi
+	npm install --silent --no-audit --no-fund --prefix .stamps/axe axe-core@4.14.1 || \
+	    echo "axe-core cannot be fetched: tests of reach will try again, and skip without it"
 	touch $@

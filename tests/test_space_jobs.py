@@ -97,7 +97,8 @@ def test_every_architecture_goes_the_whole_way(space, loans, family):
     hub_jobs.place_models()
     result = compressed(name)
     assert codec.get_info(result.blob).model == registry.REGISTRY[name].source
-    assert result.message["n"] == 0 and "Hub model" in result.message["note"]
+    assert result.message["n"] == 0
+    assert result.remarks == (("remark_hub", {}),)
     assert decoded(result.blob).text == TEXT
     assert [loan.job for loan in loans] == ["_compressing", "_decompressing"], "one loan a job"
     assert len({os.getpid(), *(loan.pid for loan in loans)}) == 3, "each in its own process"

@@ -146,7 +146,6 @@ def test_limits_follow_the_machine():
     plain = limits.limits_of(FLAVOURS["cpu-basic"])
     assert lent.hub_seconds * 1.5 <= 120, "a visitor without an account has two minutes a day"
     assert plain.tokens < lent.tokens < owned.tokens
-    assert "200,000 bytes and 600 s a job; on a Hub model 4,096 tokens and 60 s" in lent.sentence()
 
 
 def test_the_shelf_keeps_within_its_cap():

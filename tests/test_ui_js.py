@@ -47,8 +47,13 @@ def test_the_picture_is_the_coder(
         assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_joined_script_runs_and_leaves_two_functions(node: str) -> None:
-    stub = "const window = {}; const document = { addEventListener() {} };\n"
+def test_joined_script_runs_and_leaves_only_functions(node: str) -> None:
+    stub = (
+        "const document = { addEventListener() {}, documentElement: { lang: '' } };"
+        "const window = { addEventListener() {}, dispatchEvent() {}, navigator: {},"
+        " location: { search: '' } };"
+        "class MutationObserver { observe() {} }\n"
+    )
     check = (
         "if (Object.values(window.llmcomp).some((f) => typeof f !== 'function')) process.exit(3);"
     )

@@ -8,7 +8,7 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from llmcomp.space import hardware, smoke  # noqa: E402
-from llmcomp.ui import handlers, jobs, layout, widgets  # noqa: E402
+from llmcomp.ui import handlers, jobs, layout, presets, widgets  # noqa: E402
 
 NO_HERO = {"v": "view/1", "n": 0, "note": "no hero in this test"}
 
@@ -31,14 +31,15 @@ def test_programs_see_what_is_made_for_them(demo: Any) -> None:
 def test_every_button_does_something(demo: Any) -> None:
     targets = {target for fn in demo.fns.values() for target, _ in fn.targets}
     buttons = [block for block in demo.blocks.values() if isinstance(block, gr.Button)]
-    assert len(buttons) >= 4 + len(handlers.examples())
-    assert all(block._id in targets for block in buttons)
+    assert len(buttons) >= 4 + len(presets.CHIPS)
+    elsewhere = (gr.DuplicateButton,)  # leads away from the page by itself
+    assert all(block._id in targets for block in buttons if not isinstance(block, elsewhere))
 
 
 def test_no_value_reaches_a_template(demo: Any) -> None:
     drawn = [b for b in demo.blocks.values() if isinstance(b, gr.HTML) and b.js_on_load]
-    own = [block for block in drawn if "llmcomp." in block.js_on_load]
-    assert len(own) == 6
+    own = [block for block in drawn if "llmcomp" in block.js_on_load]
+    assert len(own) == 9
     assert all("{" not in block.html_template for block in own)
 
 
@@ -52,7 +53,7 @@ def test_stop_cancels_every_way_to_start(demo: Any) -> None:
 
 def test_failures_end_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     with gr.Blocks():
-        buttons = widgets.job_buttons("Try")
+        buttons = widgets.job_buttons(widgets.Speaker(), "compress")
 
     def expected(*_: object) -> Any:
         raise handlers.InputError("<i>too much</i>")
@@ -65,7 +66,7 @@ def test_failures_end_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for job, words in ((expected, "too much"), (unexpected, "logged as")):
         updates: list[Any] = []
         with pytest.raises(gr.Error) as caught:
-            updates.extend(widgets.telling(buttons, job)())
+            updates.extend(widgets.telling(buttons, job)("en"))
         assert words in caught.value.message
         assert "<i>" not in caught.value.message
         assert "secret" not in caught.value.message
@@ -78,7 +79,7 @@ def test_failures_end_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def collect(job: Any) -> list[Any]:
     updates: list[Any] = []
     with pytest.raises(gr.Error):
-        for update in job():
+        for update in job("en"):
             updates.append(update)
     return updates
 
@@ -99,7 +100,8 @@ def test_building_the_page_writes_nothing_into_the_package() -> None:
 def test_the_queue_is_as_long_as_the_page_says(demo: Any) -> None:
     assert demo._queue.max_size == jobs.LIMITS.queue
     words = [block.value for block in demo.blocks.values() if isinstance(block, gr.Markdown)]
-    assert any(jobs.LIMITS.sentence() in word for word in words)
+    said = f"At most {jobs.LIMITS.input_bytes:,} bytes and {jobs.LIMITS.seconds:,} s a job"
+    assert any(said in word for word in words)
 
 
 @pytest.mark.parametrize(("wanted", "mode"), [("True", True), ("False", False), (None, False)])
@@ -131,7 +133,7 @@ def test_at_home_there_is_nothing_to_duplicate(demo: Any) -> None:
 
 def test_a_lent_gpu_that_says_no_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     with gr.Blocks():
-        buttons = widgets.job_buttons("Try")
+        buttons = widgets.job_buttons(widgets.Speaker(), "run")
 
     def overdrawn(*_: object) -> Any:
         raise gr.Error("You have exceeded your ZeroGPU quota", title="ZeroGPU quota exceeded")

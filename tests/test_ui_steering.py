@@ -18,6 +18,9 @@ from llmcomp.errors import LLMCompError
 from llmcomp.steering.soft_prompt import SoftPrompt
 from llmcomp.ui import handlers, steering, steering_views, views
 from llmcomp.ui.steering import Experiment, Learning, Session, Steered, Wish
+from llmcomp.ui.words import Words
+
+EN = Words("en")
 
 TINY = Path(__file__).parent / "models" / "tiny"
 TEXT = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 8
@@ -59,7 +62,7 @@ def test_every_kind_comes_back_and_is_billed(kind: str, monkeypatch: pytest.Monk
     steered = any("steering" in label for label, _ in result.bill.rows())
     assert steered is (kind in {"text", "random", "trained"})
     assert bool(result.choice) is (kind == "auto")
-    assert result.choice in views.finished(result)["text"]
+    assert result.choice in views.finished(result, EN)["text"]
 
 
 def _only_the_model() -> Any:
@@ -82,7 +85,7 @@ def test_a_training_tells_losses_epoch_by_epoch() -> None:
     assert [len(value.points) for value in told][-1] == 3
     assert [point[0] for point in told[-1].points] == [1, 2, 3]
     assert all(math.isfinite(loss) for loss in (*told[-1].points[-1], *told[-1].plain))
-    status = steering_views.training(told[-1])
+    status = steering_views.training(told[-1], EN)
     assert status["text"].startswith("Training: epoch 3.0 of 3; training part ")
     assert "held-out part" in status["text"]
     assert status["percent"] == 100
@@ -96,7 +99,7 @@ def test_a_loss_that_does_not_exist_is_none() -> None:
     value = Learning(1.0, 2, ((1.0, 1.5, nan),), (1.6, nan), 2.0, _soft())
     curve = steering_views.curve(value)
     assert curve == {"epochs": 2, "points": [[1.0, 1.5, None]], "plain": [1.6, None]}
-    assert "held-out" not in steering_views.training(value)["text"]
+    assert "held-out" not in steering_views.training(value, EN)["text"]
 
 
 def _soft(fingerprint: str = "00" * 32) -> SoftPrompt:
@@ -126,8 +129,8 @@ def test_whoever_stops_keeps_the_best_prompt_so_far() -> None:
     assert kept is not None
     assert SoftPrompt.from_bytes(kept.prompt).n_virtual_tokens == 2
     assert kept.rows == ()
-    assert "kept" in steering_views.stopped(kept)["text"]
-    assert "No prompt" in steering_views.stopped(None)["text"]
+    assert "kept" in steering_views.stopped(kept, EN)["text"]
+    assert "No prompt" in steering_views.stopped(None, EN)["text"]
     rows = [v for v in steering.again(ASKED, kept) if isinstance(v, Session)][-1].rows
     assert rows[-1].kind == "trained"
 
@@ -289,13 +292,13 @@ def test_what_needs_a_run_says_so() -> None:
 
 
 def test_the_work_is_told_before_it_starts() -> None:
-    assert steering.work("x" * 100, None, 20, ["laplace"], "s", None) == (
+    assert steering.work("x" * 100, None, 20, ["laplace"], "s", None, words=EN) == (
         "100 bytes × 20 epochs = 2,000 bytes of training. Then the text is coded 5 times."
     )
-    assert "nothing trained" in steering.work("x", None, 20, [], "", "a.steer")
-    assert "at most 2,000,000" in steering.work("x" * 50_000, None, 50, [], "", None)
-    assert "nothing to compress" in steering.work("", None, 20, [], "", None)
-    assert "60,000" in steering.work("x" * 60_001, None, 1, [], "", None)
+    assert "nothing trained" in steering.work("x", None, 20, [], "", "a.steer", words=EN)
+    assert "at most 2,000,000" in steering.work("x" * 50_000, None, 50, [], "", None, words=EN)
+    assert "nothing to compress" in steering.work("", None, 20, [], "", None, words=EN)
+    assert "60,000" in steering.work("x" * 60_001, None, 1, [], "", None, words=EN)
 
 
 def test_the_prediction_meets_the_result(session: Session) -> None:
@@ -305,30 +308,30 @@ def test_the_prediction_meets_the_result(session: Session) -> None:
     cheap = replace(best, prompt_bits=8.0, metadata_bits=8.0, text_bits=1.0, ideal_bits=1.0)
     for row, answer in ((dear, "only for long texts"), (useless, "no"), (cheap, "yes")):
         rows = (plain, row)
-        assert f"You said {answer}, and so it is." in steering_views.verdict(answer, rows)
-        assert f"The measured answer: {answer}." in steering_views.verdict(None, rows)
+        assert f"You said {answer}, and so it is." in steering_views.verdict(answer, rows, EN)
+        assert f"The measured answer: {answer}." in steering_views.verdict(None, rows, EN)
         wrong = "yes" if answer == "no" else "no"
-        said = steering_views.verdict(wrong, rows)
+        said = steering_views.verdict(wrong, rows, EN)
         assert f"You said {wrong}; the measured answer is: {answer}." in said
-    assert "smaller" in steering_views.verdict("yes", (plain, cheap))
+    assert "smaller" in steering_views.verdict("yes", (plain, cheap), EN)
     # the one that is least bad here need not be the one that pays soonest elsewhere
     light = replace(useless, prompt_bits=1e5)
-    said = steering_views.verdict("only for long texts", (plain, light, dear))
+    said = steering_views.verdict("only for long texts", (plain, light, dear), EN)
     assert "and so it is" in said
     assert "If the saving kept up" in said
-    assert steering_views.verdict("yes", (plain,)) == ""
+    assert steering_views.verdict("yes", (plain,), EN) == ""
 
 
 def test_the_table_has_none_every_total_and_the_sentence_of_auto(session: Session) -> None:
-    shown = steering_views.table(session.rows)
+    shown = steering_views.table(session.rows, EN)
     assert shown.index("<td>none") < shown.index("<td>random")
     for row in session.rows:
-        assert f"<td>{views.number(row.total_bits)}</td>" in shown
+        assert f"<td>{views.number(row.total_bits, EN)}</td>" in shown
     assert "Of these, auto keeps" in shown
     assert "Wikipedia" not in shown, "a user's string is no part of any HTML"
-    assert steering_views.table(()) == ""
+    assert steering_views.table((), EN) == ""
     saving = replace(session.rows[-1], text_bits=1.0, prompt_bits=1.0)
-    assert "<b>laplace 16</b> because" in steering_views.auto((session.rows[0], saving))
+    assert "laplace 16 because" in steering_views.auto((session.rows[0], saving), EN)
 
 
 def test_progress_of_a_training_is_sparing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +339,6 @@ def test_progress_of_a_training_is_sparing(monkeypatch: pytest.MonkeyPatch) -> N
     job = handlers.compress(TEXT * 6, None, "embedded", "fast", Wish("trained", epochs=2))
     told = [next(job) for _ in range(3)]
     assert isinstance(told[0], handlers.Working)
-    assert views.working(told[0])["text"] == "Preparing the training …"
+    assert views.working(told[0], EN)["text"] == "Preparing the training …"
     assert [len(value.points) for value in told[1:]] == [0, 1], "no step inside an epoch"
     job.close()

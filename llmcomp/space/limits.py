@@ -68,13 +68,6 @@ class Limits:
                 f"{self.hub_seconds:,} s: take a shorter text, a smaller model, or the command line"
             )
 
-    def sentence(self) -> str:
-        """Tells visitors of them."""
-        return (
-            f"At most {self.input_bytes:,} bytes and {self.seconds:,} s a job; on a Hub model "
-            f"{self.tokens:,} tokens and {self.hub_seconds:,} s. {self.queue} jobs may wait."
-        )
-
 
 def limits_of(hardware: Hardware) -> Limits:
     """Chooses the limits of a machine.

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import time
-from array import array
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +20,8 @@ from typing import Any
 from llmcomp import codec
 from llmcomp.bill import Bill
 from llmcomp.codec import Compressed
-from llmcomp.errors import LLMCompError
 from llmcomp.evaluate import baselines
-from llmcomp.models import load_model
+from llmcomp.models import load_model, resolve
 from llmcomp.space import offer
 from llmcomp.tracing import Trace
 from llmcomp.ui import hub_jobs, jobs, steering
@@ -32,7 +29,6 @@ from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
 from llmcomp.ui.steering import Learning, Wish
 
 __all__ = [
-    "HEROES",
     "MAX_BLOB_BYTES",
     "MAX_INPUT_BYTES",
     "MODELS",
@@ -40,44 +36,26 @@ __all__ = [
     "Compression",
     "Decoding",
     "InputError",
+    "Remark",
     "Working",
+    "as_text",
     "compress",
     "decompress",
-    "examples",
     "finish",
-    "hero",
     "model_line",
     "stash",
-    "word_costs",
 ]
-
-HEROES = (
-    "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, potato.",
-    "It was the beginning of the potato.",
-)
-"""Sentences the page may open with: expected words and, at the end, one that is not.
-
-The second asks less of a model; the first that is a surprise to the shipped one is shown.
-"""
 
 PRESETS = ("fast", "balanced", "small")
 
 MAX_BLOB_BYTES = jobs.LIMITS.blob_bytes
 
 _TOKENS_DRAWN = 2000  # one window of the view; more would make the message larger than 0.6 MB
-_EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
-_NOTHING_TO_DRAW = (
-    "The model was not asked about these bytes: even xz cannot shrink them, so they are stored. "
-    "There is no interval to draw; the bill below still holds."
-)
-_NOT_DRAWN = (
-    "A Hub model did this: its probabilities differ in the last digits from machine to machine, so "
-    "its steps are not drawn. The embedded and the nano model are; the bill below holds for all."
-)
-_BEATEN = {
-    "xz": "xz needs fewer bytes here, so the file holds that; drawn is what the model would write.",
-    "stored": "The model would make this longer, so the file holds the bytes as they are.",
-}
+_OF_LINKS = str.maketrans("-_", "+/")
+_BEATEN = {"xz": "remark_xz", "stored": "remark_stored"}
+
+Remark = tuple[str, Mapping[str, Any]]
+"""Something to know about a picture: a key of ``words`` and what is to be filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +68,12 @@ class Compression:
         bill: where its bits went, and what the model weighs.
         sizes: bytes under each compressor, ``raw`` and ``llmc`` among them, and ``alone``, if the
             model had online help: what it would have taken without.
-        message: the trace in the format ``view/1``, or a note when there is none.
+        message: the trace in the format ``view/1``, of no tokens when there is none.
+        remarks: what is to be known about the picture.
         checked: whether the model's work was decoded again and compared.
         choice: why this way of steering, if several were tried, in one sentence.
-        elapsed_s: seconds for everything.
+        model: name of the model.
+        elapsed_s: seconds for everything, None for a result that was stored.
     """
 
     blob: bytes
@@ -101,9 +81,11 @@ class Compression:
     bill: Bill
     sizes: Mapping[str, int]
     message: Mapping[str, Any]
+    remarks: tuple[Remark, ...]
     checked: bool
     choice: str
-    elapsed_s: float
+    model: str
+    elapsed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,52 +114,6 @@ def model_line(model: str, text: str, path: str | None) -> str:
     n_bytes = Path(path).stat().st_size if path else len((text or "").encode("utf-8", "replace"))
     chosen = next((o for o in offer.offers(jobs.PLACE) if o.name == model), None)
     return chosen.line(n_bytes, jobs.PLACE) if chosen else ""
-
-
-def examples() -> dict[str, str]:
-    """Returns the sample texts by title, in the order of their file names."""
-    paths = sorted(_EXAMPLES.glob("*.txt")) if _EXAMPLES.is_dir() else []
-    # newline="" keeps every byte of a text as it is
-    return {_title(path): path.read_bytes().decode("utf-8") for path in paths}
-
-
-def _title(path: Path) -> str:
-    return re.sub(r"^\d+-", "", path.stem).replace("-", " ")
-
-
-def hero() -> Mapping[str, Any]:
-    """Compresses an opening sentence and returns its trace, marked as the hero.
-
-    Without a model the page still opens; then it says what is missing.
-    """
-    message: Mapping[str, Any] = {}
-    for sentence in HEROES:
-        try:
-            message = finish(compress(sentence, None, MODELS[0], "balanced")).message
-        except LLMCompError as error:
-            return {"v": "view/1", "n": 0, "note": f"The opening example is missing: {error}"}
-        costs = word_costs(message)
-        if costs and costs[-1] > sum(costs[1:6]):
-            break
-    return {**message, "hero": True}
-
-
-def word_costs(message: Mapping[str, Any]) -> list[float]:
-    """Adds up a message's token costs by words, in bits; a word begins at its space.
-
-    Returns:
-        One cost a word, none for a message without a trace.
-    """
-    if "cost" not in message:
-        return []
-    text = base64.b64decode(message["text"])
-    lengths = base64.b64decode(message["len"])
-    costs = [0.0] * (text.count(b" ") + 1)
-    at = 0
-    for length, cost in zip(lengths, array("f", base64.b64decode(message["cost"])), strict=True):
-        costs[text[: at + 1].count(b" ")] += cost
-        at += length
-    return costs
 
 
 def finish(job: Iterator[Working | Learning | Compression]) -> Compression:
@@ -223,9 +159,11 @@ def compress(
         name=f"{jobs.speaking_name(text, path)}.llmc",
         bill=result.bill,
         sizes=sizes,
-        message=_message(result.trace, method, sizes, result.bill.notes),
+        message=_message(result.trace, sizes),
+        remarks=tuple(_remarks(result.trace, method, result.bill.notes)),
         checked=method == "lm",
         choice=steering.why(result.tried),
+        model=resolve(model),
         elapsed_s=time.monotonic() - began,
     )
 
@@ -246,11 +184,11 @@ def _compressed_here(
 
 
 def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
-    """Decodes an uploaded ``.llmc`` file, or one pasted as base64.
+    """Decodes an uploaded ``.llmc`` file, or one pasted as base64 or as a link.
 
     Args:
         path: the uploaded file, or None.
-        pasted: base64 of a blob; only read when there is no file.
+        pasted: base64 of a blob, or a link that ends in it; only read when there is no file.
 
     Yields:
         ``Working`` values, then one ``Decoding``.
@@ -262,16 +200,13 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
     blob = _blob_bytes(path, pasted)
     info = codec.get_info(blob)
     if info.plain_bytes > MAX_INPUT_BYTES:
-        raise InputError(
-            f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
-            f"{MAX_INPUT_BYTES:,}: use the command line for more"
-        )
+        raise InputError.of("too_long_to_decode", n=info.plain_bytes, limit=MAX_INPUT_BYTES)
     model = hub_jobs.takes(info)
     if model is None:
         result = yield from jobs.reporting(codec.decompressing(blob))
     else:
         result = yield from hub_jobs.decompress(blob, info, model)
-    text = _as_text(result.data)
+    text = as_text(result.data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
         data=result.data,
@@ -286,42 +221,45 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
 def _blob_bytes(path: str | None, pasted: str) -> bytes:
     blob = Path(path).read_bytes() if path else _from_base64(pasted)
     if len(blob) > MAX_BLOB_BYTES:
-        raise InputError(
-            f"the file has {len(blob):,} bytes; this page takes at most {MAX_BLOB_BYTES:,}"
-        )
+        raise InputError.of("file_too_large", n=len(blob), limit=MAX_BLOB_BYTES)
     return blob
 
 
 def _from_base64(pasted: str) -> bytes:
-    compact = "".join((pasted or "").split())
+    compact = "".join((pasted or "").split()).rpartition("#z=")[2]
     if not compact:
-        raise InputError("nothing to decode yet: drop a .llmc file or paste one as base64")
+        raise InputError.of("nothing_to_decode")
     try:
-        return base64.b64decode(compact, validate=True)
+        # links hold the letters that need no escape in one, and no padding
+        plain = compact.translate(_OF_LINKS).rstrip("=")
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError(
-            "this is not base64: paste the text copied under a compressed file, "
-            "or drop the .llmc file itself"
-        ) from error
+        raise InputError.of("not_base64") from error
 
 
-def _message(
-    trace: Trace | None, method: str, sizes: Mapping[str, int], notes: Sequence[str]
-) -> Mapping[str, Any]:
-    if trace is None or not trace.lanes or not len(trace.lanes[0]):
-        parts = [_NOT_DRAWN if method == "lm" else _NOTHING_TO_DRAW, *notes]
-        return {"v": "view/1", "n": 0, "note": " ".join(parts), "sizes": dict(sizes)}
-    wire = trace.wire(lane=0, start=0, count=_TOKENS_DRAWN)
-    beaten = [_BEATEN[method]] if method in _BEATEN else []
-    note = " ".join([*notes, *beaten, *_lanes_notes(len(trace.lanes))])
-    return {**wire, "sizes": dict(sizes), "note": note}
+def _message(trace: Trace | None, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+    if trace is None or not _is_drawn(trace):
+        return {"v": "view/1", "n": 0, "sizes": dict(sizes)}
+    return {**trace.wire(lane=0, start=0, count=_TOKENS_DRAWN), "sizes": dict(sizes)}
 
 
-def _lanes_notes(lanes: int) -> list[str]:
-    return [f"The text was cut into {lanes} lanes; the first is drawn."] if lanes > 1 else []
+def _is_drawn(trace: Trace) -> bool:
+    return bool(trace.lanes) and len(trace.lanes[0]) > 0
 
 
-def _as_text(data: bytes) -> str | None:
+def _remarks(trace: Trace | None, method: str, notes: Sequence[str]) -> Iterator[Remark]:
+    drawn = trace is not None and _is_drawn(trace)
+    if not drawn:
+        yield "remark_hub" if method == "lm" else "remark_nothing", {}
+    yield from (("remark_note", {"note": note}) for note in notes)
+    if drawn and method in _BEATEN:
+        yield _BEATEN[method], {}
+    if drawn and trace is not None and len(trace.lanes) > 1:
+        yield "remark_lanes", {"n": len(trace.lanes)}
+
+
+def as_text(data: bytes) -> str | None:
+    """Returns bytes as text, None if they are not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

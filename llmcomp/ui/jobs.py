@@ -11,16 +11,18 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from llmcomp.errors import LLMCompError
 from llmcomp.space.hardware import here
 from llmcomp.space.limits import LimitError, limits_of
 from llmcomp.space.offer import SHIPPED
 from llmcomp.steps import Progress
+from llmcomp.ui.words import Words
 
 __all__ = [
     "LIMITS",
@@ -58,7 +60,23 @@ _Y = TypeVar("_Y")
 
 
 class InputError(LLMCompError):
-    """What was typed or dropped cannot be worked on; the message says what to do."""
+    """What was typed or dropped cannot be worked on; the message says what to do.
+
+    Attributes:
+        key: what it says, as a key of ``words``, so that a page can say it in another language;
+            empty if there is no such key.
+        values: what is to be filled in.
+    """
+
+    key = ""
+    values: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, key: str, **values: Any) -> InputError:
+        """Makes an error of a key of ``words``; its own message is English."""
+        error = cls(Words("en")(key, **values))
+        error.key, error.values = key, values
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +206,9 @@ def input_bytes(text: str, path: str | None, limit: int = MAX_INPUT_BYTES) -> by
     _disk.require(0)  # before any work, not after it
     data = Path(path).read_bytes() if path else encoded(text)
     if not data:
-        raise InputError("nothing to compress yet: type some text or drop a file")
+        raise InputError.of("nothing_to_compress")
     if len(data) > limit:
-        raise InputError(
-            f"{len(data):,} bytes are too many for this page, which takes at most "
-            f"{limit:,}: use the command line for more"
-        )
+        raise InputError.of("too_many_bytes", n=len(data), limit=limit)
     return data
 
 
@@ -206,10 +221,7 @@ def encoded(text: str) -> bytes:
     try:
         return (text or "").encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"the text holds half a character at position {error.start}: remove it, "
-            "or drop the text as a file"
-        ) from error
+        raise InputError.of("half_character", n=error.start) from error
 
 
 def speaking_name(text: str, path: str | None) -> str:

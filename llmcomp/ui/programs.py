@@ -27,17 +27,21 @@ def compress_text(text: str, model: str = "embedded", preset: str = "balanced") 
         preset: "fast", "balanced" (default) or "small".
 
     Returns:
-        blob: the .llmc file as base64. bytes: its size. raw_bytes: the text's size in UTF-8.
-        bits_per_byte: 8 * bytes / raw_bytes. seconds: how long it took.
+        blob: the .llmc file as base64. name: a name for it. bytes: its size. raw_bytes: the text's
+        size in UTF-8. bits_per_byte: 8 * bytes / raw_bytes. sizes: bytes by compressor, llmc among
+        them. bill: what each part of the file took, in bits. seconds: how long it took.
     """
     result = handlers.finish(handlers.compress(text, None, model, preset))
     raw = result.sizes["raw"]
     return {
         "blob": base64.b64encode(result.blob).decode("ascii"),
+        "name": result.name,
         "bytes": len(result.blob),
         "raw_bytes": raw,
         "bits_per_byte": round(8 * len(result.blob) / raw, 4),
-        "seconds": round(result.elapsed_s, 3),
+        "sizes": dict(result.sizes),
+        "bill": dict(result.bill.rows()),
+        "seconds": round(result.elapsed_s or 0.0, 3),
     }
 
 
@@ -45,11 +49,11 @@ def decompress_text(blob: str) -> dict[str, Any]:
     """Restore what compress_text made, or any .llmc file, exactly; damaged files are refused.
 
     Args:
-        blob: A .llmc file as base64.
+        blob: A .llmc file as base64, or a link that ends in #z= and base64.
 
     Returns:
-        text: the text, null if the content is not UTF-8. data: the bytes as base64. model: the
-        model that decoded it. seconds: how long it took.
+        text: the text, null if the content is not UTF-8. data: the bytes as base64. name: a name
+        for them. model: the model that decoded it. seconds: how long it took.
     """
     *_, last = handlers.decompress(None, blob)
     if not isinstance(last, Decoding):
@@ -57,6 +61,7 @@ def decompress_text(blob: str) -> dict[str, Any]:
     return {
         "text": last.text,
         "data": base64.b64encode(last.data).decode("ascii"),
+        "name": last.name,
         "model": last.model,
         "seconds": round(last.elapsed_s, 3),
     }

@@ -8,9 +8,12 @@ export lines can simply go.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
+
+from llmcomp.ui.words import in_browser
 
 __all__ = ["MODULES", "head", "joined", "style"]
 
@@ -28,6 +31,13 @@ MODULES = (
     "say",
     "colours",
     "dom",
+    "store",
+    "language",
+    "theme",
+    "head",
+    "share",
+    "arrive",
+    "history",
     "microscope",
     "strip",
     "card",
@@ -39,26 +49,42 @@ MODULES = (
 )
 """Order of the modules: each stands after everything that runs while it is loaded."""
 
+_OFFERED = (
+    "mountView",
+    "mountStatus",
+    "mountCurve",
+    "mountHead",
+    "mountShare",
+    "mountHistory",
+    "keepDrawn",
+    "speak",
+    "spoken",
+    "arrive",
+    "visit",
+)
+"""What components and events call."""
+
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 
 
 @cache
 def joined() -> str:
-    """Returns the modules as one script that leaves a single name, ``llmcomp``, behind."""
+    """Returns the modules as one script; it leaves one object of functions, ``llmcomp``, behind."""
     sources = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in MODULES)
     bare = (_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", source))) for source in sources)
     body = "\n".join(bare)
     return (
         f'(() => {{\n"use strict";\n{body}\n'
-        "window.llmcomp = { mountView, mountStatus, mountCurve };\nlistenToPage();\n})();\n"
+        f"window.llmcomp = {{ {', '.join(_OFFERED)} }};\nopenPage();\n}})();\n"
     )
 
 
 def head() -> str:
-    """Returns the element for the page's head."""
-    return f"<script>{joined()}</script>"
+    """Returns the element for the page's head: the words the script says, and the script."""
+    words = json.dumps(in_browser(), ensure_ascii=False).replace("<", "\\u003c")
+    return f"<script>window.llmcompWords = {words};\n{joined()}</script>"
 
 
 @cache

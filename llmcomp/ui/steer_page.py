@@ -16,10 +16,11 @@ import gradio as gr
 from llmcomp.evaluate import charts, steering_study
 from llmcomp.steering.kinds import DEFAULT_TEXT
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, steering, steering_views, views
+from llmcomp.ui import handlers, presets, steering, steering_views, views
 from llmcomp.ui.widgets import (
     QUIET,
     JobButtons,
+    Speaker,
     Start,
     Updates,
     download_button,
@@ -31,24 +32,24 @@ from llmcomp.ui.widgets import (
     virtual_tokens_slider,
     wire,
 )
+from llmcomp.ui.words import Words
 
 __all__ = ["steer_tab"]
 
-_STEER_INTRO = (
-    "<p>Does advice pay for itself? A string, noise, or vectors trained on your text can stand in "
-    "front of it and make the model guess better. But whoever decodes needs them too, so they are "
-    "in the file and in its bill.</p>"
-)
-_STEER_OUTLINE = (
-    "<p>Make a prediction, press Run, and here will stand:</p><ol><li>the loss of the training, "
-    "live, beside the loss without a prompt;</li><li>the bill: every bit of every choice, text, "
-    "prompt, metadata and envelope;</li><li>how long a text must be for each choice to pay;</li>"
-    "<li>a table of everything, and what <b>auto</b> would choose;</li><li>bits of the prompt "
-    "against its error, and what that does to the text.</li></ol>"
-    f"<p>At most {steering.MAX_STEERED_BYTES:,} bytes of text. What is trained is yours alone and "
-    "is forgotten within an hour.</p>"
-)
-_STEER_TEXT = next((t for t in handlers.examples().values() if len(t) > 300), "")
+_OUTLINE = 5  # points of what a run will show
+
+_STEER_TEXT = presets.example("prose")
+
+
+def _intro(words: Words) -> str:
+    return f"<p>{html.escape(words('steer_intro'))}</p>"
+
+
+def _outline(words: Words) -> str:
+    points = (html.escape(words(f"steer_outline_{n}")) for n in range(1, _OUTLINE + 1))
+    limit = html.escape(words("steer_limit", limit=steering.MAX_STEERED_BYTES))
+    listed = "".join(f"<li>{point}</li>" for point in points)
+    return f"<p>{html.escape(words('steer_first'))}</p><ol>{listed}</ol><p>{limit}</p>"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class _Results:
             self.bill_words: steering_views.bill_caption(rows, closer=closer) if rows else "",
         }
 
-    def shown(self, session: steering.Session, prediction: str | None, scale: str) -> Updates:
+    def shown(
+        self, session: steering.Session, prediction: str | None, scale: str, words: Words
+    ) -> Updates:
         """What was measured so far; nothing of an earlier run stands beside it."""
         if not session.rows:
             hidden, off = gr.update(visible=False), gr.update(value=None, interactive=False)
@@ -119,11 +122,11 @@ class _Results:
         return {
             self.kept: session,
             self.figures: gr.update(visible=True),
-            self.verdict: steering_views.verdict(prediction, session.honest),
+            self.verdict: steering_views.verdict(prediction, session.honest, words),
             **self.bars(session, scale),
             self.even: charts.break_even(rows),
             self.even_words: steering_views.even_caption(rows),
-            self.table: steering_views.table(session.honest),
+            self.table: steering_views.table(session.honest, words),
             self.rate: charts.rate_distortion(session.honest, session.twins),
             self.rate_words: steering_views.rate_caption(session),
         }
@@ -136,72 +139,114 @@ class _Results:
         return {self.prompt: gr.update(value=path, interactive=True)}
 
 
-_CLOSER = "look closer"
+_TRUE, _CLOSER = "true", "closer"
 
 
-def steer_tab() -> None:
-    """Makes the page inside the open tab."""
-    default = steering.Experiment("", None, handlers.MODELS[0])
+def _predictions(words: Words) -> list[tuple[str, str]]:
+    return [(words(f"predict: {answer}"), answer) for answer in steering_views.PREDICTIONS]
+
+
+def _scales(words: Words) -> list[tuple[str, str]]:
+    return [(words(f"scale_{scale}"), scale) for scale in (_TRUE, _CLOSER)]
+
+
+def _heading(speaker: Speaker, key: str) -> gr.HTML:
+    return speaker.make(gr.HTML, {"value": lambda words: f"<h3>{html.escape(words(key))}</h3>"})
+
+
+def steer_tab(speaker: Speaker) -> None:
+    """Makes the page inside the open tab.
+
+    Args:
+        speaker: says everything in the visitor's language.
+    """
+    default, make = steering.Experiment("", None, handlers.MODELS[0]), speaker.make
     kept = gr.State(None, time_to_live=3600)
-    gr.HTML(_STEER_INTRO, elem_classes="steer-intro")
+    make(gr.HTML, {"value": _intro}, elem_classes="steer-intro")
     with gr.Row(elem_classes="work"):
         with gr.Column(scale=2, min_width=280, elem_classes="asked"):
-            prediction = gr.Radio(
-                steering_views.PREDICTIONS,
-                label="Predict: will a trained prompt make this file smaller, all bits counted?",
-                elem_id="predict",
+            prediction = make(
+                gr.Radio, {"label": "predict", "choices": _predictions}, elem_id="predict"
             )
-            text = gr.Textbox(
-                _STEER_TEXT, label="Your text", lines=4, max_lines=6, elem_id="steered-text"
+            text = make(
+                gr.Textbox,
+                {"label": "your_text"},
+                value=_STEER_TEXT,
+                lines=4,
+                max_lines=6,
+                elem_id="steered-text",
             )
-            with gr.Accordion("Or a file instead of the text", open=False):
-                file = gr.File(label="a file", height=110, elem_id="steered-file")
-            buttons, again, sweep = _steer_buttons()
+            with make(gr.Accordion, {"label": "or_file"}, open=False):
+                file = make(gr.File, {"label": "a_file"}, height=110, elem_id="steered-file")
+            buttons, again, sweep = _steer_buttons(speaker)
             work = gr.HTML(
-                _work(_STEER_TEXT, None, default.epochs, default.priors, default.string, None),
+                _work(
+                    _STEER_TEXT,
+                    None,
+                    default.epochs,
+                    default.priors,
+                    default.string,
+                    None,
+                    speaker.language.value,
+                ),
                 elem_classes="fineprint",
                 elem_id="steer-work",
             )
-            prompt = download_button("Download the prompt (.steer)", "download-steer")
-            blob = download_button("Download the smallest steered file", "download-steered")
-            n_virtual_tokens = virtual_tokens_slider(default.n_virtual_tokens)
-            epochs = epochs_slider(default.epochs, elem_id="steer-epochs")
-            priors = gr.CheckboxGroup(
-                list(PRIORS), value=list(default.priors), label="Hyper-priors of the trained prompt"
+            prompt = download_button(speaker, "download_steer", "download-steer")
+            blob = download_button(speaker, "download_steered", "download-steered")
+            n_virtual_tokens = virtual_tokens_slider(speaker, default.n_virtual_tokens)
+            epochs = epochs_slider(speaker, default.epochs, elem_id="steer-epochs")
+            priors = make(
+                gr.CheckboxGroup,
+                {"label": "priors"},
+                choices=list(PRIORS),
+                value=list(default.priors),
             )
-            with gr.Accordion("More: model, levels, string, a .steer file …", open=False):
-                model = gr.Radio(handlers.MODELS, value=default.model, label="Model")
-                levels = levels_dropdown(default.levels)
-                rate = gr.Number(default.learning_rate, label="Learning rate", minimum=0)
-                seed = gr.Number(default.seed, label="Seed", precision=0, minimum=0)
-                string = gr.Textbox(DEFAULT_TEXT, label="String; empty for none")
-                steer_file = gr.File(
-                    label="A .steer file, in place of training",
+            with make(gr.Accordion, {"label": "steer_more"}, open=False):
+                model = make(
+                    gr.Radio,
+                    {"label": "model"},
+                    choices=list(handlers.MODELS),
+                    value=default.model,
+                )
+                levels = levels_dropdown(speaker, default.levels)
+                rate = make(
+                    gr.Number, {"label": "learning_rate"}, value=default.learning_rate, minimum=0
+                )
+                seed = make(
+                    gr.Number, {"label": "seed"}, value=default.seed, precision=0, minimum=0
+                )
+                string = make(gr.Textbox, {"label": "string_or_none"}, value=DEFAULT_TEXT)
+                steer_file = make(
+                    gr.File,
+                    {"label": "steer_file_used"},
                     file_types=[".steer"],
                     height=110,
                     elem_id="steer-file",
                 )
         with gr.Column(scale=5, min_width=300):
             with gr.Column(elem_id="steer-outline") as outline:
-                gr.HTML(_STEER_OUTLINE, elem_classes="steer-intro")
-                _published_experiment()
+                make(gr.HTML, {"value": _outline}, elem_classes="steer-intro")
+                _published_experiment(speaker)
             verdict = gr.HTML(elem_id="verdict")
             curve = loss_curve(elem_id="steer-curve")
             with gr.Column(visible=False, elem_id="steer-results") as figures:
-                gr.HTML("<h3>The bill of every choice</h3>")
-                closer = gr.Radio(
-                    ["to scale", _CLOSER], value="to scale", show_label=False, elem_id="closer"
+                _heading(speaker, "bills_title")
+                closer = make(
+                    gr.Radio,
+                    {"choices": _scales},
+                    value=_TRUE,
+                    show_label=False,
+                    elem_id="closer",
                 )
                 bill, bill_words = _figure("steer-bill")
-                gr.HTML("<h3>How long must a text be?</h3>")
+                _heading(speaker, "even_title")
                 even, even_words = _figure("steer-even")
                 table = gr.HTML(elem_id="steer-table")
-                gr.HTML("<h3>Bits of the prompt against its error, and what that does</h3>")
+                _heading(speaker, "rate_title")
                 with gr.Row():
                     sweep.render()
-                    half_bin = gr.Checkbox(
-                        label="also with system 000's half-bin error", elem_id="half-bin"
-                    )
+                    half_bin = make(gr.Checkbox, {"label": "half_bin"}, elem_id="half-bin")
                 drawn, rate_words = _figure("steer-rate")
     results = _Results(
         kept,
@@ -223,50 +268,69 @@ def steer_tab() -> None:
     asked = [text, file, model, n_virtual_tokens, epochs, rate, seed, priors, levels, string]
     asked.append(steer_file)
     chosen = [prediction, closer]
-    _wire_steer(buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
+    _wire_steer(speaker, buttons, results, (again, sweep), asked, chosen, [kept, priors, half_bin])
     gr.on(
-        [text.blur, file.change, epochs.change, priors.change, string.blur, steer_file.change],
+        [
+            text.blur,
+            file.change,
+            epochs.change,
+            priors.change,
+            string.blur,
+            steer_file.change,
+            speaker.language.change,
+        ],
         _work,
-        [text, file, epochs, priors, string, steer_file],
+        [text, file, epochs, priors, string, steer_file, speaker.language],
         work,
         **QUIET,
     )
 
 
-def _published_experiment() -> None:
+def _published_experiment(speaker: Speaker) -> None:
     """The stored experiment, so that the page says something before any click."""
     rows = steering_study.stored()
     if not rows:
         return
-    gr.HTML("<h3>Until then: system 000's experiment, made again with this model</h3>")
-    _figure("published-bill", charts.bills(rows), steering_views.published_caption(rows))
+    _heading(speaker, "steer_until")
+    _, said = _figure("published-bill", charts.bills(rows))
+    speaker.says(said, value=lambda words: steering_views.published_caption(rows, words))
 
 
-def _steer_buttons() -> tuple[JobButtons, gr.Button, gr.Button]:
+def _steer_buttons(speaker: Speaker) -> tuple[JobButtons, gr.Button, gr.Button]:
     """Run and Stop here; Measure again below them, Sweep beside its figure."""
-    with gr.Row():
-        start = gr.Button("Run", variant="primary", elem_id="run", elem_classes="job")
-        stop = gr.Button("Stop", interactive=False, elem_classes=["job", "job-stop"])
-    again = gr.Button(
-        "Measure again with this prompt", elem_id="again", elem_classes="job", interactive=False
+    with gr.Row(elem_classes="jobs"):
+        start = speaker.make(
+            gr.Button, {"value": "run"}, variant="primary", elem_id="run", elem_classes="job"
+        )
+        stop = speaker.make(
+            gr.Button, {"value": "stop"}, interactive=False, elem_classes=["job", "job-stop"]
+        )
+    again = speaker.make(
+        gr.Button, {"value": "again"}, elem_id="again", elem_classes="job", interactive=False
     )
-    sweep = gr.Button(
-        "Sweep the levels", elem_id="sweep", elem_classes="job", interactive=False, render=False
+    sweep = speaker.make(
+        gr.Button,
+        {"value": "sweep"},
+        elem_id="sweep",
+        elem_classes="job",
+        interactive=False,
+        render=False,
     )
     status = status_line(elem_id="steer-status")
     return JobButtons(start, stop, status, (again, sweep)), again, sweep
 
 
-def _figure(name: str, figure: Any = None, words: str = "") -> tuple[gr.Plot, gr.HTML]:
+def _figure(name: str, figure: Any = None) -> tuple[gr.Plot, gr.HTML]:
     plot = gr.Plot(figure, show_label=False, container=False, elem_id=name, elem_classes="plot")
-    return plot, gr.HTML(words, elem_id=f"{name}-words")
+    return plot, gr.HTML(elem_id=f"{name}-words")
 
 
 def _work(*values: Any) -> str:
-    return html.escape(steering.work(*values))
+    return html.escape(steering.work(*values[:-1], words=Words(values[-1])))
 
 
 def _wire_steer(
+    speaker: Speaker,
     buttons: JobButtons,
     results: _Results,
     more: tuple[gr.Button, gr.Button],
@@ -277,17 +341,19 @@ def _wire_steer(
     """Connects Run, Measure again, Sweep and Stop; all of them fill the same results."""
     n_asked = len(asked)
 
-    def follow(job: Iterator[Any], prediction: str | None, scale: str) -> Iterator[Updates]:
+    def follow(
+        words: Words, job: Iterator[Any], prediction: str | None, scale: str
+    ) -> Iterator[Updates]:
         session, blob = None, {}
         try:
             for value in job:
                 if isinstance(value, handlers.Working):
-                    yield {buttons.status: views.working(value)}
+                    yield {buttons.status: views.working(value, words)}
                 elif isinstance(value, steering.Learning):
-                    yield learning(buttons, results.curve, value)
+                    yield learning(buttons, results.curve, value, words)
                 elif isinstance(value, steering.Session):
                     session = value
-                    yield results.shown(session, prediction, scale)
+                    yield results.shown(session, prediction, scale, words)
                 else:
                     path = handlers.stash(value.name, value.blob)
                     blob = {results.blob: gr.update(value=path, interactive=True)}
@@ -296,34 +362,36 @@ def _wire_steer(
                 yield results.download(session)
             raise
         if session is not None:  # every job yields one first
-            ended = buttons.ended(steering_views.measured(session))
+            ended = buttons.ended(steering_views.measured(session, words))
             yield {**ended, **results.download(session), **blob}
 
-    def run(*values: Any) -> Iterator[Updates]:
+    def run(words: Words, *values: Any) -> Iterator[Updates]:
         yield {**results.cleared(), results.kept: None}
         experiment = steering.Experiment(*values[:n_asked])
-        yield from follow(steering.run(experiment), *values[n_asked:])
+        yield from follow(words, steering.run(experiment), *values[n_asked:])
 
-    def again(kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
+    def again(words: Words, kept: steering.Session | None, *values: Any) -> Iterator[Updates]:
         experiment = steering.Experiment(*values[:n_asked])
-        yield from follow(steering.again(experiment, kept), *values[n_asked:])
+        yield from follow(words, steering.again(experiment, kept), *values[n_asked:])
 
     def sweep(
+        words: Words,
         prediction: str | None,
         scale: str,
         kept: steering.Session | None,
         priors: Sequence[str],
         half_bin: bool,
     ) -> Iterator[Updates]:
-        yield from follow(steering.sweep(kept, priors, half_bin), prediction, scale)
+        yield from follow(words, steering.sweep(kept, priors, half_bin), prediction, scale)
 
-    def stopped(kept: steering.Session | None) -> Updates:
-        return {**buttons.ended(steering_views.stopped(kept)), **results.download(kept)}
+    def stopped(words: Words, kept: steering.Session | None) -> Updates:
+        return {**buttons.ended(steering_views.stopped(kept, words)), **results.download(kept)}
 
     def scaled(kept: steering.Session | None, scale: str) -> Updates:
         return results.bars(kept, scale) if kept else {}
 
     wire(
+        speaker,
         buttons,
         [
             Start(buttons.start, run, [*asked, *chosen], "steer"),
@@ -333,6 +401,24 @@ def _wire_steer(
         outputs=results.parts,
         kept=results.kept,
         stopped=stopped,
+    )
+
+    def again_said(
+        language: str, prediction: str | None, scale: str, kept: steering.Session | None
+    ) -> Updates:
+        if kept is None or not kept.rows:
+            return {results.verdict: ""}
+        words = Words(language)
+        return {
+            results.verdict: steering_views.verdict(prediction, kept.honest, words),
+            results.table: steering_views.table(kept.honest, words),
+        }
+
+    speaker.language.input(
+        again_said,
+        [speaker.language, *chosen, results.kept],
+        [results.verdict, results.table],
+        **QUIET,
     )
     results.closer.change(
         scaled, [results.kept, results.closer], [results.bill, results.bill_words], **QUIET

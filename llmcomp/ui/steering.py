@@ -34,6 +34,7 @@ from llmcomp.steering.settings import LEVELS, Training
 from llmcomp.steering.soft_prompt import SoftPrompt, embedding_scale
 from llmcomp.ui import jobs
 from llmcomp.ui.jobs import InputError, Working
+from llmcomp.ui.words import Words
 
 if TYPE_CHECKING:
     from llmcomp.steering.fit import FitStep
@@ -271,10 +272,7 @@ def learn(
     """
     total = len(data) * training.epochs
     if total > MAX_TRAINED_BYTES:
-        raise InputError(
-            f"the training would go through {total:,} bytes; this page allows "
-            f"{MAX_TRAINED_BYTES:,}: take fewer epochs or a shorter text, or the command line"
-        )
+        raise InputError.of("too_much_training", n=total, limit=MAX_TRAINED_BYTES)
     yield Working("train", 0, total, 0.0)
     from llmcomp.steering.fit import cut_rows, fitting  # torch takes seconds to load
 
@@ -322,19 +320,21 @@ def work(
     priors: Sequence[str],
     string: str,
     steer_path: str | None,
+    *,
+    words: Words,
 ) -> str:
     """Says how much a run of the Steer page will do, or why it cannot."""
     try:
         data = jobs.input_bytes(text, path, MAX_STEERED_BYTES)
     except InputError as error:
-        return str(error)
+        return words(error.key, **error.values) if error.key else str(error)
     ways = 3 + len(set(priors)) + bool(string)  # none, random, and the file to download
-    then = f"Then the text is coded {ways} times."
+    size = len(data)
     if steer_path:
-        return f"{len(data):,} bytes; the .steer file is used and nothing trained. {then}"
-    total = len(data) * epochs
-    limit = f"; at most {MAX_TRAINED_BYTES:,} are allowed" if total > MAX_TRAINED_BYTES else ""
-    return f"{len(data):,} bytes × {epochs} epochs = {total:,} bytes of training{limit}. {then}"
+        return words("work_file", n=size, ways=ways)
+    total = size * epochs
+    key = "work_too_much" if total > MAX_TRAINED_BYTES else "work"
+    return words(key, n=size, epochs=epochs, total=total, limit=MAX_TRAINED_BYTES, ways=ways)
 
 
 def run(asked: Experiment) -> _Yields:
@@ -374,7 +374,7 @@ def again(asked: Experiment, kept: Session | None) -> _Yields:
         LLMCompError: as `run`; also if there is no prompt yet.
     """
     if kept is None or not kept.prompt:
-        raise InputError("there is no prompt yet: press Run to train one")
+        raise InputError.of("no_prompt_yet")
     asked, session, model = _begin(asked)
     SoftPrompt.from_bytes(kept.prompt).require(model)
     session = replace(session, prompt=kept.prompt)
@@ -397,7 +397,7 @@ def sweep(kept: Session | None, priors: Sequence[str], half_bin: bool) -> _Yield
         LLMCompError: if nothing was measured yet.
     """
     if kept is None or not kept.prompt or not kept.rows:
-        raise InputError("there is nothing to sweep yet: press Run first")
+        raise InputError.of("nothing_to_sweep")
     names = _once(priors)
     session, model = kept, load_model(kept.model)
     yield session  # there may be nothing left to measure
@@ -441,7 +441,7 @@ def _begin(asked: Experiment) -> tuple[Experiment, Session, LanguageModel]:
 def _once(priors: Sequence[str]) -> tuple[str, ...]:
     """Takes every name once, so that a program's list cannot make the job any longer."""
     if not priors:
-        raise InputError("no hyper-prior is chosen: a trained prompt needs one to be coded")
+        raise InputError.of("no_prior")
     for name in priors:
         jobs.require(name, tuple(PRIORS))
     return tuple(dict.fromkeys(priors))
@@ -522,7 +522,7 @@ def _one_line() -> Iterator[None]:
 
 def _string(text: str) -> TextSteering:
     if not text:
-        raise InputError("the string to steer with is empty: type one, or choose another steering")
+        raise InputError.of("no_string")
     return TextSteering(jobs.encoded(text))
 
 
@@ -574,7 +574,7 @@ def _half_bin(name: str, levels: int) -> HyperPrior | None:
 
 def _read_prompt(path: str | None, model: LanguageModel) -> SoftPrompt:
     if not path:
-        raise InputError("there is no .steer file yet: drop one")
+        raise InputError.of("no_steer_file")
     prompt = SoftPrompt.from_bytes(Path(path).read_bytes())
     prompt.require(model)
     _length(prompt.n_virtual_tokens)

@@ -16,8 +16,10 @@ from llmcomp.bill import readable_bytes
 from llmcomp.evaluate import charts
 from llmcomp.evaluate.charts import in_order, short
 from llmcomp.evaluate.steering import Row
+from llmcomp.ui import views
 from llmcomp.ui.steering import Learning, Session
-from llmcomp.ui.views import Status, duration, number, status
+from llmcomp.ui.views import Status, status
+from llmcomp.ui.words import Words
 
 __all__ = [
     "PREDICTIONS",
@@ -39,30 +41,30 @@ PREDICTIONS = ("yes", "no", "only for long texts")
 
 _LOSS_DIGITS = 3
 _COLUMNS = (
-    "in front of the text",
+    "what",
     "text",
     "prompt",
     "metadata",
     "envelope",
-    "total bits",
-    "against none",
-    "bits per coordinate",
+    "total",
+    "change",
+    "coordinate",
     "entropy",
-    "MSE",
-    "break-even",
+    "mse",
+    "even",
 )
 
 
-def training(value: Learning) -> Status:
+def training(value: Learning, words: Words) -> Status:
     """Returns the status line of a training: epoch, losses beside the plain ones, time left."""
-    parts = [f"Training: epoch {value.epoch:.1f} of {value.epochs}"]
+    parts = [words("training", epoch=value.epoch, epochs=value.epochs)]
     losses = value.points[-1][1:] if value.points else (math.nan, math.nan)
-    for loss, plain, where in zip(losses, value.plain, ("training", "held-out"), strict=True):
+    for loss, plain, where in zip(losses, value.plain, ("training", "held_out"), strict=True):
         if not math.isnan(loss):
-            parts.append(f"{where} part {loss:.3f} bits per byte, {plain:.3f} without a prompt")
+            parts.append(words(f"{where}_part", loss=loss, plain=plain))
     if value.points:
         left = value.elapsed_s / value.epoch * (value.epochs - value.epoch)
-        parts.append(f"about {duration(left)} left")
+        parts.append(words("left", time=views.duration(left, words)))
     return status("; ".join(parts), "busy", 100 * value.epoch / value.epochs)
 
 
@@ -79,48 +81,47 @@ def _loss(value: float) -> float | None:
     return None if math.isnan(value) else round(value, _LOSS_DIGITS + 1)
 
 
-def stopped(session: Session | None) -> Status:
+def stopped(session: Session | None, words: Words) -> Status:
     """Returns the status line after Stop on the Steer page: what is kept."""
-    if session is None or not session.prompt:
-        return status("Stopped. No prompt was trained yet.", "idle")
-    return status(
-        "Stopped. The best prompt so far is kept: download it, or press Measure again.", "idle"
-    )
+    kept = session is not None and session.prompt
+    return status(words("stopped_kept" if kept else "stopped_empty"), "idle")
 
 
-def measured(session: Session) -> Status:
+def measured(session: Session, words: Words) -> Status:
     """Returns the status line of a finished run: the smallest file."""
     best = min(session.honest, key=lambda row: row.total_bits)
     plain = session.rows[0]
-    text = (
-        f"{len(session.honest)} ways measured. Smallest file: {short(best)}, "
-        f"{number(best.total_bits / 8)} bytes"
+    said = words(
+        "measured" if best.kind == plain.kind else "measured_steered",
+        n=len(session.honest),
+        name=short(best),
+        size=views.number(best.total_bits / 8, words),
+        plain=views.number(plain.total_bits / 8, words),
     )
-    if best.kind != plain.kind:
-        text += f"; without steering {number(plain.total_bits / 8)}"
-    return status(f"{text}.", "done")
+    return status(said, "done")
 
 
-def verdict(prediction: str | None, rows: Sequence[Row]) -> str:
+def verdict(prediction: str | None, rows: Sequence[Row], words: Words) -> str:
     """Confronts what was predicted with what was measured, in one sentence of HTML."""
     trained = [row for row in rows if row.kind == "trained"]
     if not trained:
         return ""
     best = min(trained, key=lambda row: row.total_bits)
     soonest = min(row.break_even_bytes for row in trained)
-    said = _said(prediction, _answer(best, rows[0], soonest))
-    plain = rows[0].total_bits
-    change = best.total_bits - plain
-    where = f"{abs(change):,.0f} bits {'larger' if change >= 0 else 'smaller'}"
-    cost = f"the prompt weighs {best.prompt_bits + best.metadata_bits:,.0f} bits"
-    end = ""
+    change = best.total_bits - rows[0].total_bits
+    parts = [
+        _said(prediction, _answer(best, rows[0], soonest), words),
+        words(
+            "verdict_larger" if change >= 0 else "verdict_smaller",
+            name=short(best),
+            bits=abs(change),
+            prompt=best.prompt_bits + best.metadata_bits,
+            saving=_saving(best, words),
+        ),
+    ]
     if math.isfinite(soonest) and change >= 0:
-        long = readable_bytes(soonest)
-        end = f" If the saving kept up, a prompt would pay from {long} of such text on."
-    return (
-        f'<p class="verdict">{escape(said)} With all bits counted the best trained prompt '
-        f"({escape(short(best))}) makes this file {where}: {cost} and {_saving(best)}.{end}</p>"
-    )
+        parts.append(words("verdict_pays", length=readable_bytes(soonest)))
+    return f'<p class="verdict">{escape(" ".join(parts))}</p>'
 
 
 def _answer(best: Row, plain: Row, soonest: float) -> str:
@@ -129,69 +130,66 @@ def _answer(best: Row, plain: Row, soonest: float) -> str:
     return "only for long texts" if math.isfinite(soonest) else "no"
 
 
-def _saving(row: Row) -> str:
+def _saving(row: Row, words: Words) -> str:
     if row.saved_bits > 0:
-        return f"saves {row.saved_bits:,.0f} bits of text"
+        return words("saves", n=row.saved_bits)
     if row.saved_bits < 0:
-        return f"makes the text {-row.saved_bits:,.0f} bits longer"
-    return "saves no bit of text"
+        return words("lengthens", n=-row.saved_bits)
+    return words("saves_nothing")
 
 
-def _said(prediction: str | None, answer: str) -> str:
+def _said(prediction: str | None, answer: str, words: Words) -> str:
+    found = words(f"predict: {answer}")
     if prediction not in PREDICTIONS:
-        return f"The measured answer: {answer}."
+        return words("answer", answer=found)
     if prediction == answer:
-        return f"You said {prediction}, and so it is."
-    return f"You said {prediction}; the measured answer is: {answer}."
+        return words("answer_right", answer=found)
+    return words("answer_wrong", said=words(f"predict: {prediction}"), answer=found)
 
 
-def auto(rows: Sequence[Row]) -> str:
+def auto(rows: Sequence[Row], words: Words) -> str:
     """Says which of these ways auto would keep, and why, in HTML."""
-    if not rows:
+    if len(rows) < 2:
         return ""
-    best, *others = sorted(rows, key=lambda row: row.total_bits)
-    if not others:
-        return ""
-    why = f"its file is the smallest, {number(best.total_bits / 8)} bytes"
-    if best.kind == "none":
-        nearest = others[0]
-        why += (
-            f": {short(nearest)} comes next; it {_saving(nearest)} and costs "
-            f"{nearest.prompt_bits + nearest.metadata_bits:,.0f} to describe"
-        )
-    else:
-        why += (
-            f": it {_saving(best)} and costs "
-            f"{best.prompt_bits + best.metadata_bits:,.0f} to describe"
-        )
-    return f'<p class="auto">Of these, auto keeps <b>{escape(short(best))}</b> because {why}.</p>'
+    best, second, *_ = sorted(rows, key=lambda row: row.total_bits)
+    told = second if best.kind == "none" else best
+    said = words(
+        "auto_none" if best.kind == "none" else "auto_kept",
+        name=short(best),
+        size=views.number(best.total_bits / 8, words),
+        next=short(second),
+        saving=_saving(told, words),
+        cost=told.prompt_bits + told.metadata_bits,
+    )
+    return f'<p class="auto">{escape(said)}</p>'
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], words: Words) -> str:
     """Returns every row as an HTML table, `none` first, and the sentence of `auto` under it."""
     if not rows:
         return ""
     plain = next(row for row in rows if row.kind == "none")
     least = min(row.total_bits for row in rows)
-    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-    body = "".join(_table_row(row, plain, least) for row in in_order(rows))
+    title = escape(words("all_measured"))
+    head = "".join(f"<th>{escape(words(f'column_{name}'))}</th>" for name in _COLUMNS)
+    body = "".join(_table_row(row, plain, least, words) for row in in_order(rows))
     return (
-        f'<div class="figures"><section><h3>All that was measured, in bits</h3>'
-        f'<div class="wide" tabindex="0" role="region" aria-label="All that was measured">'
+        f'<div class="figures"><section><h3>{title}</h3>'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{title}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        f"{auto(rows)}</section></div>"
+        f"{auto(rows, words)}</section></div>"
     )
 
 
-def _table_row(row: Row, plain: Row, least: float) -> str:
+def _table_row(row: Row, plain: Row, least: float, words: Words) -> str:
     change = 100 * (row.total_bits / plain.total_bits - 1)
     cells = [
         *(
-            number(bits)
+            views.number(bits, words)
             for bits in (row.text_bits, row.prompt_bits, row.metadata_bits, row.envelope_bits)
         ),
-        number(row.total_bits),
-        f"{change:+.2f} %" if row is not plain else "",
+        views.number(row.total_bits, words),
+        f"{words.number(change, '+.2f')} %" if row is not plain else "",
         *(_digits(v) for v in (row.bits_per_coordinate, row.entropy_bits, row.mse)),
         readable_bytes(row.break_even_bytes) if row is not plain else "",
     ]
@@ -220,15 +218,17 @@ def bill_caption(rows: Sequence[Row], *, closer: bool) -> str:
     return _caption(charts.bills_words(rows) + cut)
 
 
-def published_caption(rows: Sequence[Row]) -> str:
+def published_caption(rows: Sequence[Row], words: Words) -> str:
     """Says what the stored experiment shows, in HTML."""
     plain, best = rows[0], min(rows[1:], key=lambda row: row.total_bits)
-    return _caption(
-        "200 vectors, trained for 500 epochs on the first 50,000 bytes of enwik8, the very text "
-        f"they then help to code. The text falls from {plain.text_bits:,.0f} bits to "
-        f"{best.text_bits:,.0f}; the vectors take {best.vector_bits:,.0f}. Published was the fall "
-        f"alone. If it kept up, a text of {readable_bytes(best.break_even_bytes)} would pay."
+    said = words(
+        "published",
+        plain=plain.text_bits,
+        text=best.text_bits,
+        vectors=best.vector_bits,
+        length=readable_bytes(best.break_even_bytes),
     )
+    return _caption(said)
 
 
 def even_caption(rows: Sequence[Row]) -> str:

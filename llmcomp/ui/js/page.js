@@ -1,4 +1,8 @@
-// What belongs to the page and not to one view: the skip link, and Esc for Stop.
+// What belongs to the page and not to one view: the skip link, Esc for Stop, language, theme, links.
+
+import { followLinks } from "./arrive.js";
+import { holdLanguage, setLanguage, wanted } from "./language.js";
+import { resumeTheme } from "./theme.js";
 
 function skipToPicture(event) {
   const link = event.target.closest && event.target.closest("a.lv-skip");
@@ -14,8 +18,12 @@ function stopOnEscape(event) {
   if (stop) stop.click();
 }
 
-/** Listens once for the whole page. */
-export function listenToPage() {
+/** Takes over what the visitor chose before, and listens, once for the whole page. */
+export function openPage() {
+  setLanguage(wanted());
+  holdLanguage();
+  resumeTheme();
+  followLinks();
   document.addEventListener("click", skipToPicture);
   document.addEventListener("keydown", stopOnEscape);
 }

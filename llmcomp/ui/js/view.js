@@ -72,7 +72,7 @@ class LinkedView {
       pick: (t) => this.pick(t),
       look: (t) => this.look(t),
     });
-    this.tape = make("div", "lv-tape", [], { role: "group", "aria-label": say.tape });
+    this.tape = make("div", "lv-tape", [], { role: "group", tabindex: "0", "aria-label": say.tape });
     this.canvas = make("canvas", "lv-canvas", [], { role: "img" });
     this.stage = make("div", "lv-stage", this.canvas, { tabindex: "0", role: "group", "aria-label": say.stage });
     this.scope = new Microscope(this.canvas, this.trace, this.label);

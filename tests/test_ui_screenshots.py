@@ -1,0 +1,34 @@
+"""The pictures in the README are there, small, and of every page, theme and width."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import ROOT
+from PIL import Image
+
+from llmcomp.ui import screenshots
+
+WHOLE_BYTES = 1_000_000
+
+
+def test_every_page_is_pictured_in_both_themes_and_widths() -> None:
+    wanted = {
+        screenshots.name_of(page, theme, shape): size
+        for page in screenshots.PAGES
+        for theme in screenshots.THEMES
+        for shape, size in screenshots.SHAPES.items()
+    }
+    found = {path.name: path for path in screenshots.FOLDER.iterdir()}
+    assert found.keys() == wanted.keys()
+    assert sum(path.stat().st_size for path in found.values()) < WHOLE_BYTES
+    for name, size in wanted.items():
+        with Image.open(found[name]) as picture:
+            assert (picture.format, picture.size) == ("WEBP", size)
+
+
+def test_pictures_that_documents_show_exist() -> None:
+    for document in (ROOT / "README.md", ROOT / "docs" / "app.md"):
+        shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", document.read_text("utf-8"))
+        assert len(shown) >= 2
+        assert all((document.parent / path).is_file() for path in shown)
