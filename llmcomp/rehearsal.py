@@ -25,7 +25,7 @@ from llmcomp.container import (
 )
 from llmcomp.errors import LLMCompError
 from llmcomp.lanes import decode_lanes, record
-from llmcomp.models.base import LanguageModel
+from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.steps import run
 from llmcomp.tracing import Trace
 
@@ -43,11 +43,13 @@ class Rehearsal:
             matter).
         verdict: the one line a user would read.
         trace: the path the damaged number takes, where there is one; only in profile ``fixed``.
+        split: in its lane, the first token that differs from the true one; None where none does.
     """
 
     outcome: Outcome
     verdict: str
     trace: Trace | None
+    split: int | None = None
 
 
 def rehearse(
@@ -140,10 +142,19 @@ def _follow(
         )
         for lanes in (segment.lanes, bent)
     )
-    same = np.array_equal(true[place], astray[place])
-    outcome: Outcome = "spare" if same else "number"
+    split = _first_difference(true[place], astray[place])
+    outcome: Outcome = "spare" if split is None else "number"
     if numerics.profile is not Profile.FIXED:
-        return Rehearsal(outcome, verdict, None)
+        return Rehearsal(outcome, verdict, None, split)
     paths = record(chosen, astray, bent[some], schedule, helped=segment.helped)
     trace = Trace([paths[place]], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
-    return Rehearsal(outcome, verdict, trace)
+    return Rehearsal(outcome, verdict, trace, split)
+
+
+def _first_difference(left: Tokens, right: Tokens) -> int | None:
+    """Finds where two lanes part; one that merely ends earlier parts at its end."""
+    shared = min(len(left), len(right))
+    apart = np.flatnonzero(left[:shared] != right[:shared])
+    if len(apart):
+        return int(apart[0])
+    return None if len(left) == len(right) else shared

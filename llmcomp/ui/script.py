@@ -21,35 +21,47 @@ MODULES = (
     "label",
     "camera",
     "scene",
+    "words",
+    "say",
+    "store",
+    "dom",
     "tape",
+    "needle",
     "ruler",
     "play",
     "keys",
-    "say",
+    "ladder",
+    "machine",
     "colours",
-    "dom",
     "microscope",
     "strip",
     "card",
     "table",
+    "fork",
+    "growth",
+    "bytes",
+    "damage",
+    "floors",
+    "tour",
     "status",
     "curve",
-    "view",
     "page",
+    "view",
 )
 """Order of the modules: each stands after everything that runs while it is loaded."""
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//.*\n|^\s*/\*\*(?s:.*?)\*/\n", re.MULTILINE)
+_INDENT = re.compile(r"^\s+", re.MULTILINE)
 
 
 @cache
 def joined() -> str:
     """Returns the modules as one script that leaves a single name, ``llmcomp``, behind."""
     sources = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in MODULES)
-    bare = (_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", source))) for source in sources)
-    body = "\n".join(bare)
+    body = "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
+    body = _INDENT.sub("", _COMMENT.sub("", body))
     return (
         f'(() => {{\n"use strict";\n{body}\n'
         "window.llmcomp = { mountView, mountStatus, mountCurve };\nlistenToPage();\n})();\n"

@@ -1,12 +1,15 @@
 // The number as it stands after a step: settled bytes, bytes a carry could still flip, the window.
 
+import { make } from "./dom.js";
 import { hex } from "./label.js";
+import { say } from "./say.js";
 import { registers } from "./wire.js";
 
 const CHIPS = 24;
 const WINDOW = 32;
 
-function word(bytes, at) {
+/** Four bytes from a place on as one number, zeros after the end. */
+export function windowWord(bytes, at) {
   let value = 0;
   for (let i = at; i < at + 4; i += 1) value = value * 256 + (i < bytes.length ? bytes[i] : 0);
   return value;
@@ -23,7 +26,7 @@ export function pushedBytes(trace, t) {
   const state = registers(trace, t);
   const bytes = new Uint8Array(state.out);
   bytes.set(trace.payload.subarray(0, state.out));
-  if (state.out > 0 && word(trace.payload, state.out) < state.low) {
+  if (state.out > 0 && windowWord(trace.payload, state.out) < state.low) {
     for (let i = state.out - 1; i >= 0; i -= 1) {
       bytes[i] = (bytes[i] + 255) % 256;
       if (bytes[i] !== 255) break;
@@ -55,4 +58,32 @@ export function tapeAt(trace, t) {
     carry: state.car === 1,
     ...windowDigits(state),
   };
+}
+
+/** Draws the tape before token t; to a reader (`known`) all bytes are there, and fade once used. */
+export function drawTape(root, trace, t, known) {
+  const part = (className, text, title) => make("span", className, text, title ? { title } : {});
+  root.replaceChildren(part("lv-zero", "0."), ...(known ? readerParts(trace, t, part) : writerParts(trace, t, part)));
+  if (!known) root.scrollLeft = root.scrollWidth;
+}
+
+function writerParts(trace, t, part) {
+  const tape = tapeAt(trace, t);
+  const hidden = tape.hidden ? [part("lv-hidden", say("hidden", { n: tape.hidden }))] : [];
+  const chips = tape.settled.map((byte) => part("lv-chip", byte));
+  const waiting = tape.waiting.map((byte) => part("lv-chip lv-waiting", byte, say("waiting")));
+  const digits = [make("b", "", tape.digits.slice(0, tape.agreed)), tape.digits.slice(tape.agreed)];
+  const flipped = tape.carry ? " lv-carry" : "";
+  return [...hidden, ...chips, ...waiting, part(`lv-window${flipped}`, digits, say("windowTitle"))];
+}
+
+function readerParts(trace, t, part) {
+  const { out, pend } = registers(trace, t);
+  const used = out - pend;
+  const from = Math.max(Math.min(used, trace.payload.length) - CHIPS / 2, 0);
+  const bytes = [...trace.payload.subarray(from, from + CHIPS)];
+  const hidden = from ? [part("lv-hidden", say("hidden", { n: from }))] : [];
+  const chips = bytes.map((byte, i) => part(from + i < used ? "lv-chip lv-used" : "lv-chip", hex(byte)));
+  const left = trace.payload.length - from - bytes.length;
+  return [...hidden, ...chips, ...(left > 0 ? [part("lv-hidden", say("hidden", { n: left }))] : [])];
 }

@@ -16,7 +16,11 @@ const ARRAYS = {
   car: [Uint8Array, 1],
   tlo: [Float32Array, 6],
   tr: [Float32Array, 6],
+  nd: [Uint8Array, 1],
 };
+const DECISIONS = { dr: Float32Array, dflag: Uint8Array };
+const ANSWER = 1;
+const HELPER = 2;
 
 export const CANDIDATES = 6;
 export const WHOLE_LINE = { out: 0, low: 0, rng: 2 ** 32, pend: 0, car: 0 };
@@ -73,6 +77,11 @@ export function parseTrace(message) {
   }
   trace.id = identifiers(message, "id", count);
   trace.tid = identifiers(message, "tid", count * CANDIDATES);
+  trace.asked = runningSum(count, (t) => trace.nd[t]);
+  for (const [name, Type] of Object.entries(DECISIONS)) {
+    trace[name] = typed(message, name, Type, trace.asked[count]);
+  }
+  trace.dcut = identifiers(message, "dcut", trace.asked[count]);
   trace.words = dictionary(message);
   trace.text = fromBase64(message.text);
   trace.payload = fromBase64(message.payload);
@@ -93,6 +102,26 @@ export function candidates(trace, t) {
   const list = [];
   for (let i = CANDIDATES * t; i < CANDIDATES * (t + 1); i += 1) {
     if (trace.tr[i] > 0) list.push({ id: trace.tid[i], lo: trace.tlo[i], r: trace.tr[i] });
+  }
+  return list;
+}
+
+/**
+ * The yes-or-no questions that found token t, each with its place in the box before the step.
+ *
+ * `{cut, after, helper, share, lo, w, edge}`: asked was "before word `cut`?", `after` says no, the
+ * answer kept `share` of `[lo, lo + w)`; `edge` is where the box was divided.
+ */
+export function questions(trace, t) {
+  const list = [];
+  let [lo, w] = [0, 1];
+  for (let i = trace.asked[t]; i < trace.asked[t + 1]; i += 1) {
+    const share = trace.dr[i];
+    const after = (trace.dflag[i] & ANSWER) === 1;
+    const edge = lo + w * (after ? 1 - share : share);
+    list.push({ cut: trace.dcut[i], after, helper: (trace.dflag[i] & HELPER) > 0, share, lo, w, edge });
+    if (after) lo = edge;
+    w *= share;
   }
   return list;
 }
