@@ -196,7 +196,8 @@ def decode_lanes(
         schedule: how windows move.
         agreement: how the encoder came to its probabilities.
         helped: whether online help had a part in it; then these must be all lanes of a segment.
-        most_tokens: stop every lane there at the latest; only a rehearsal of damage does.
+        most_tokens: stop every lane there at the latest, even one that has run past its plain
+            length; only a rehearsal of damage does.
 
     Yields:
         Bytes decoded since the last yield.

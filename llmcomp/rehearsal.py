@@ -57,7 +57,7 @@ def rehearse(
     flip: int | None = None,
     *,
     model: str | LanguageModel | None = None,
-    most_tokens: int = 512,
+    most_tokens: int = 60,
 ) -> Rehearsal:
     """Follows one flipped bit.
 
@@ -65,7 +65,8 @@ def rehearse(
         blob: an intact .llmc blob.
         flip: index of the bit to flip; bit 0 is the first byte's highest.
         model: as in `llmcomp.codec.decompressing`.
-        most_tokens: how far to follow the lane that holds the bit.
+        most_tokens: how far the trace follows the damaged number past the place where it leaves
+            the text.
 
     Raises:
         LLMCompError: if the blob is not intact to begin with.
@@ -137,7 +138,8 @@ def _follow(
                 schedule,
                 agreement_of(numerics),
                 helped=segment.helped,
-                most_tokens=most_tokens,
+                # a damaged number may say more than its lane has bytes for
+                most_tokens=None if lanes is segment.lanes else segment.plain_length,
             )
         )
         for lanes in (segment.lanes, bent)
@@ -146,6 +148,9 @@ def _follow(
     outcome: Outcome = "spare" if split is None else "number"
     if numerics.profile is not Profile.FIXED:
         return Rehearsal(outcome, verdict, None, split)
+    seen = len(true[place]) if split is None else split + most_tokens
+    # what is learnt online at a step comes from steps before it: no lane need be longer
+    astray = [ids[:seen] for ids in astray]
     paths = record(chosen, astray, bent[some], schedule, helped=segment.helped)
     trace = Trace([paths[place]], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
     return Rehearsal(outcome, verdict, trace, split)

@@ -25,7 +25,7 @@ from llmcomp.errors import LLMCompError
 from llmcomp.evaluate import baselines
 from llmcomp.models import load_model
 from llmcomp.tracing import Trace
-from llmcomp.ui import jobs, steering
+from llmcomp.ui import jobs, steering, theatre
 from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
 from llmcomp.ui.steering import Learning, Wish
 
@@ -110,6 +110,7 @@ class Decoding:
         blob_bytes: size of the file it came from.
         model: name of the model that decoded it.
         elapsed_s: seconds for everything.
+        message: the trace of the decoder, or a note when there is none.
     """
 
     data: bytes
@@ -118,6 +119,7 @@ class Decoding:
     blob_bytes: int
     model: str
     elapsed_s: float
+    message: Mapping[str, Any]
 
 
 def examples() -> dict[str, str]:
@@ -145,6 +147,9 @@ def hero() -> Mapping[str, Any]:
         costs = word_costs(message)
         if costs and costs[-1] > sum(costs[1:6]):
             break
+    if "file" in message:  # one damaged bit comes with the page, so that it need ask for nothing
+        blob = base64.b64decode(message["file"]["bytes"])
+        message = {**message, "damage": theatre.rehearsed(blob, theatre.default_bit(blob))}
     return {**message, "hero": True}
 
 
@@ -210,7 +215,7 @@ def compress(
         name=f"{jobs.speaking_name(text, path)}.llmc",
         bill=result.bill,
         sizes=sizes,
-        message=_message(result.trace, method, sizes, result.bill.notes),
+        message=_message(result.trace, method, sizes, result.bill.notes, result.blob),
         checked=method == "lm",
         choice=steering.why(result.tried),
         elapsed_s=time.monotonic() - began,
@@ -238,7 +243,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
             f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
             f"{MAX_INPUT_BYTES:,}: use the command line for more"
         )
-    result = yield from jobs.reporting(codec.decompressing(blob))
+    result = yield from jobs.reporting(codec.decompressing(blob, trace=True))
     text = _as_text(result.data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
@@ -248,6 +253,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
         blob_bytes=len(blob),
         model=str(info.model),
         elapsed_s=time.monotonic() - began,
+        message=theatre.performance(blob, result.trace),
     )
 
 
@@ -274,7 +280,7 @@ def _from_base64(pasted: str) -> bytes:
 
 
 def _message(
-    trace: Trace | None, method: str, sizes: Mapping[str, int], notes: Sequence[str]
+    trace: Trace | None, method: str, sizes: Mapping[str, int], notes: Sequence[str], blob: bytes
 ) -> Mapping[str, Any]:
     if trace is None or not trace.lanes or not len(trace.lanes[0]):
         parts = [_NOTHING_TO_DRAW, *notes]
@@ -282,7 +288,9 @@ def _message(
     wire = trace.wire(lane=0, start=0, count=_TOKENS_DRAWN)
     beaten = [_BEATEN[method]] if method in _BEATEN else []
     note = " ".join([*notes, *beaten, *_lanes_notes(len(trace.lanes))])
-    return {**wire, "sizes": dict(sizes), "note": note}
+    # where another method won, the drawn number is not in the file
+    file = {} if beaten else {"file": theatre.file_of(blob)}
+    return {**wire, "sizes": dict(sizes), "note": note, **file}
 
 
 def _lanes_notes(lanes: int) -> list[str]:

@@ -214,9 +214,10 @@ def _decompress_tab() -> None:
                 elem_id="decoded",
             )
             download = download_button("Download the bytes", "download-bytes")
+            view = linked_view(elem_id="theatre")
 
     def job(*values: Any) -> Iterator[Updates]:
-        yield {text: "", download: gr.update(value=None, interactive=False)}
+        yield {text: "", view: None, download: gr.update(value=None, interactive=False)}
         for value in handlers.decompress(*values):
             if isinstance(value, handlers.Working):
                 yield {buttons.status: views.working(value)}
@@ -226,11 +227,12 @@ def _decompress_tab() -> None:
             yield {
                 **buttons.ended(views.decoded(value)),
                 text: shown,
+                view: value.message,
                 download: gr.update(value=path, interactive=True),
             }
 
     start = Start(buttons.start, job, [file, pasted], "decompress")
-    wire(buttons, [start], outputs=[text, download])
+    wire(buttons, [start], outputs=[text, view, download])
 
 
 def build_demo(hero: Mapping[str, Any] | None = None) -> gr.Blocks:

@@ -16,7 +16,7 @@ from typing import Any
 import gradio as gr
 
 from llmcomp.errors import LLMCompError
-from llmcomp.ui import steering, steering_views, views
+from llmcomp.ui import steering, steering_views, theatre, views
 
 __all__ = [
     "QUIET",
@@ -48,7 +48,7 @@ QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _JOBS_AT_ONCE = 2
 
 
-def _drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
+def _drawn(value: Any, css_class: str, mount: str, events: str = "", **rest: Any) -> gr.HTML:
     """Makes an element that only our own script draws into.
 
     The template is static on purpose: whatever a template interpolates is parsed as HTML or as a
@@ -59,7 +59,7 @@ def _drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
         value,
         html_template=f'<div class="{css_class}"></div>',
         js_on_load=(
-            f"const show = window.llmcomp.{mount}(element.querySelector('.{css_class}'));"
+            f"const show = window.llmcomp.{mount}(element.querySelector('.{css_class}'){events});"
             "show(props.value); watch('value', () => show(props.value));"
         ),
         apply_default_css=False,
@@ -68,8 +68,34 @@ def _drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
 
 
 def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTML:
-    """Makes the interval view over one trace; its value is a ``view/1`` message."""
-    return _drawn(message, "lv-root", "mountView", **rest)
+    """Makes the interval view over one trace; its value is a ``view/1`` message.
+
+    Asked what a damaged bit would do, it sends the file it was given and the bit to the server; the
+    answer is a message, too.
+    """
+    # gradio learns the names of events from quoted strings in this script
+    events = ", (name, data) => name === 'damage' && trigger('damage', data)"
+    view = _drawn(message, "lv-root", "mountView", events, **rest)
+    view.damage(
+        damaged,
+        None,
+        view,
+        show_progress="hidden",
+        concurrency_id="model",
+        concurrency_limit=_JOBS_AT_ONCE,
+        api_visibility="private",
+    )
+    return view
+
+
+def damaged(event: gr.EventData) -> Mapping[str, Any]:
+    """Answers a view that asked what one flipped bit does."""
+    try:
+        return theatre.damage(event.blob, event.bit)
+    except LLMCompError as error:
+        raise gr.Error(
+            html.escape(str(error)), title="That did not work", print_exception=False
+        ) from error
 
 
 def status_line(**rest: Any) -> gr.HTML:

@@ -52,9 +52,9 @@ export function forkAt(trace, t, candidate) {
   return fork;
 }
 
-/** The token that cost most. */
+/** The token that cost most; not the first if there are more, since nothing was expected there. */
 export function dearest(trace) {
-  let t = 0;
-  for (let at = 1; at < trace.count; at += 1) if (trace.cost[at] > trace.cost[t]) t = at;
+  let t = trace.count > 1 ? 1 : 0;
+  for (let at = t + 1; at < trace.count; at += 1) if (trace.cost[at] > trace.cost[t]) t = at;
   return t;
 }

@@ -8,6 +8,7 @@ const NARROW = 340;
 const GROWTH_HIGH = 120;
 const STRIP = 46;
 const EDGE = 6;
+const HEADROOM = 20; // for the label of the highest level
 const MOST_POINTS = 600;
 const LABEL = 13;
 const HELPED = 0.05; // bits a token; below, cost and ideal differ by rounding alone
@@ -81,7 +82,7 @@ export class Growth {
   curve() {
     const { trace, data } = this;
     const top = Math.max(data.last, ...data.levels.map(([, bytes]) => bytes), 1);
-    const y = (bytes) => GROWTH_HIGH - EDGE - ((GROWTH_HIGH - 3 * EDGE) * bytes) / top;
+    const y = (bytes) => GROWTH_HIGH - EDGE - ((GROWTH_HIGH - EDGE - HEADROOM) * bytes) / top;
     const svg = this.picture(GROWTH_HIGH, say("growth"));
     svg.append(shape("path", "lv-axis", { d: `M${EDGE},${y(0)}H${this.width - EDGE}` }));
     let taken = Infinity;
@@ -92,8 +93,9 @@ export class Growth {
       svg.append(shape("text", "lv-plot-text", { x: EDGE, y: at }, say("growthBytes", { name, n: bytes })));
     }
     svg.append(shape("polyline", "lv-ours", { points: this.points(trace.count, (t) => y(trace.cum[t] / 8)) }));
+    const below = y(data.last) + LABEL + 2;
     const words = say("growthBytes", { name: "llmcomp", n: Math.ceil(data.last) });
-    svg.append(shape("text", "lv-plot-text lv-plot-ours", { x: this.width - EDGE, y: Math.max(y(data.last) - 6, LABEL - 2) }, words));
+    svg.append(shape("text", "lv-plot-text lv-plot-ours", { x: this.width - EDGE, y: below < GROWTH_HIGH - EDGE ? below : y(data.last) - EDGE }, words));
     this.needle = shape("path", "lv-mark", {});
     svg.append(this.needle);
     return svg;

@@ -12,8 +12,10 @@ export function speak(tag) {
 const locale = () => LANGUAGES[language];
 const whole = (value) => new Intl.NumberFormat(locale()).format(value);
 
+/** A number with so many decimals, as the language writes it. */
 export function fixed(value, digits) {
-  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(locale(), options).format(value).replace("-", "−");
 }
 
 function counted(value, forms) {

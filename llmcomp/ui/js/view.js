@@ -307,7 +307,7 @@ class LinkedView {
   }
 
   toggle() {
-    this.tour.beat = Math.min(this.tour.beat, 3);
+    this.tour.beat = Math.min(this.tour.beat, 3); // moving on from a scene that stands still
     if (this.player.moving) this.player.pause();
     else if (this.player.still) this.stepOrRestart();
     else this.player.play();
@@ -435,10 +435,9 @@ class LinkedView {
     this.enter(forkAt(home, t, candidate), { name: "fork", from: t + 1 });
     this.player.jump(t);
     this.player.goTo(t + 1);
-    this.tour.beat = 5;
     const bill = (key, trace) =>
       make("div", `lv-bill lv-bill-${key}`, [
-        make("b", "", say(key, { word: shorten(this.label(trace.id[t]), 24) })),
+        make("b", "", say(key, { word: this.word(trace.id[t]) })),
         make("span", "", say("forkBill", { bits: bitsText(trace.cost[t]), sum: fixed(trace.cum[t + 1], 1) })),
       ]);
     const back = button("lv-button", say("forkEnd"), say("forkEnd"), () => this.goHome(t + 1));
@@ -452,7 +451,6 @@ class LinkedView {
   toggleNumber() {
     if (this.mode.blind) return this.goHome(this.player.f);
     this.enter(this.home, { name: "number", blind: true });
-    this.tour.beat = 6;
     if (this.player.still) this.jump(0);
     else this.player.play();
     return undefined;
@@ -492,13 +490,13 @@ class LinkedView {
   showDamage(damage) {
     if (!this.home) return;
     const { outcome, split } = damage;
-    this.tour.beat = 7;
     const bent = damage.trace ? parseTrace(damage.trace) : null;
     if (bent) {
       bent.words = new Map([...this.home.words, ...bent.words]);
       this.label = (id) => tokenLabel(bent.words.get(id) || new Uint8Array());
       this.enter(bent, { name: "damage", other: this.home, split: split ?? bent.count, from: split ?? undefined });
-      this.player.jump(outcome === "spare" || this.player.still ? bent.count : Math.max(split - BEFORE_SPLIT, 0));
+      const from = this.player.still ? split : Math.max(split - BEFORE_SPLIT, 0);
+      this.player.jump(outcome === "spare" ? bent.count : from);
       if (outcome === "number" && !this.player.still) this.player.play();
     } else {
       this.goHome(this.home.count);
@@ -539,7 +537,7 @@ class LinkedView {
     this.player = null;
     this.colours = null;
     this.enter(this.home, decode ? { name: "number", blind: true } : {});
-    this.tour.beat = decode ? 6 : 1;
+    this.tour.beat = 1;
     const hero = message.hero === true;
     const seen = hero && recall(HERO_SEEN) === "1";
     if (hero) remember(HERO_SEEN, "1");
@@ -574,8 +572,7 @@ class LinkedView {
         this.look(dearest(this.home));
       },
       5: () => {
-        const t = dearest(this.home);
-        this.fork(t, ballot(this.home, t).find(({ chosen }) => !chosen));
+        if (this.home.count) this.fork(dearest(this.home), this.rival());
       },
       6: () => {
         if (this.mode.blind) this.goHome(0);
@@ -627,7 +624,7 @@ class LinkedView {
     this.scope.draw(player.f, this.colours);
     this.strip.show(player.f);
     const whole = Math.floor(player.f);
-    if (whole !== this.taped) drawTape(this.tape, this.trace, whole, this.mode.blind === true);
+    if (whole !== this.taped) drawTape(this.tape, this.trace, whole, this.mode.blind === true || this.mode.other !== undefined);
     this.taped = whole;
     if (this.growth) this.growth.mark(player.f);
     this.drawControls();
@@ -661,27 +658,35 @@ class LinkedView {
 
   drawTour() {
     const { player, tour } = this;
+    const staged = { fork: 5, number: 6, damage: 7 }[this.mode.name];
     // Scenes 1 to 3 are one fall: its beginning, its middle, its end.
-    if (tour.beat <= 3) tour.beat = player.f >= this.trace.count ? 3 : player.f > 0 || player.moving ? 2 : 1;
+    if (staged) tour.beat = staged;
+    else if (tour.beat <= 3) tour.beat = player.f >= this.trace.count ? 3 : player.f > 0 || player.moving ? 2 : 1;
     this.root.dataset.beat = String(tour.beat);
     tour.show(tour.beat, this.captionOf(tour.beat), this.onwardOf((tour.beat % 8) + 1));
   }
 
   captionOf(beat) {
-    const at = dearest(this.home);
-    const short = (id) => shorten(this.label(id), 24);
     if (beat === 3) return this.resultText();
-    if (beat === 4) return say("beat4", tokenFacts(this.home, at, short));
+    if (beat === 4) return say("beat4", tokenFacts(this.home, dearest(this.home), (id) => this.word(id)));
     if (beat === 6) return say(this.player.f < this.trace.count ? "decoding" : "decoded");
     return say(`beat${beat}`);
   }
 
   onwardOf(beat) {
-    if (beat === 5) {
-      const t = dearest(this.home);
-      return say("whatIf", { word: shorten(this.label(ballot(this.home, t).find(({ chosen }) => !chosen).id), 16) });
-    }
+    if (beat === 5) return say("whatIf", { word: this.word(this.rival().id) });
     return beat === 7 ? say("damage") : say(`go${beat}`);
+  }
+
+  /** A token's label as part of a sentence: without the dots of its spaces. */
+  word(id) {
+    const label = this.label(id);
+    return shorten(label.replace(/^·+|·+$/g, "") || label, 20);
+  }
+
+  /** The likeliest word that the text did not say where it cost most. */
+  rival() {
+    return ballot(this.home, dearest(this.home)).find(({ chosen }) => !chosen) || { id: this.home.id[0], lo: 0, r: 1 };
   }
 
   resultText() {

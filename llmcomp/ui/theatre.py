@@ -1,0 +1,112 @@
+"""What the linked view shows beside a fresh compression: the file's bytes, decoding, damage.
+
+In: blobs and traces. Out: parts of ``view/1`` messages. Knows nothing of gradio.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from llmcomp import codec
+from llmcomp.container import Part, anatomy
+from llmcomp.rehearsal import rehearse
+from llmcomp.tracing import Trace
+from llmcomp.ui.jobs import InputError, encoded
+
+__all__ = ["MAX_DAMAGED_BYTES", "damage", "default_bit", "file_of", "performance", "rehearsed"]
+
+MAX_DAMAGED_BYTES = 20_000
+"""Bytes of text that are decoded twice, word by word, to show what one bit did."""
+
+_FALSE_TOKENS = 60
+_DEFAULT_FLIP = 0.4
+
+
+def file_of(blob: bytes) -> dict[str, Any]:
+    """Returns the field ``file`` of a message: a blob's bytes and what each is for.
+
+    Returns:
+        ``bytes`` in base64, ``parts`` as ``[name, start, stop]``, and ``number``: the byte at which
+        the first lane's payload begins, or the end of the file if no model coded it.
+
+    Raises:
+        LLMCompError: if the blob is not intact.
+    """
+    parts = anatomy(blob)
+    return {
+        "bytes": base64.b64encode(blob).decode("ascii"),
+        "parts": [[part.name, part.start, part.stop] for part in parts],
+        "number": _number(parts).start,
+    }
+
+
+def _number(parts: list[Part]) -> Part:
+    stop = parts[-1].stop
+    return next((part for part in parts if part.name == "number"), Part("number", stop, stop))
+
+
+def default_bit(blob: bytes) -> int:
+    """Chooses a bit worth damaging: at 40 % of the first lane's number."""
+    number = _number(anatomy(blob))
+    return 8 * number.start + int(_DEFAULT_FLIP * 8 * (number.stop - number.start))
+
+
+def performance(blob: bytes, trace: Trace | None) -> dict[str, Any]:
+    """Returns the message that lets a view decode a blob before a visitor's eyes.
+
+    Args:
+        blob: the blob.
+        trace: what its decoder did in the first segment, if a model of profile ``fixed`` coded it.
+    """
+    if trace is None or not len(trace.lanes[0]):
+        return {"v": "view/1", "n": 0, "note": "No model was needed: there is nothing to watch."}
+    return {**trace.wire(), "kind": "decode", "file": file_of(blob)}
+
+
+def damage(pasted: object, bit: object) -> dict[str, Any]:
+    """Follows one flipped bit of a blob.
+
+    Args:
+        pasted: the blob in base64, as the view was sent it; a program may send anything.
+        bit: index of the bit; bit 0 is the first byte's highest.
+
+    Returns:
+        A message with the one field ``damage``: ``bit``, ``outcome``, ``verdict``, ``split`` and
+        ``trace``, a message of its own or None. Never bytes to save.
+
+    Raises:
+        LLMCompError: if it is no intact blob, has no such bit, or is too long.
+    """
+    blob = _blob(pasted)
+    if not isinstance(bit, int) or not 0 <= bit < 8 * len(blob):
+        raise InputError(f"there is no bit {bit!r}: this file has {8 * len(blob)}")
+    plain = codec.get_info(blob).plain_bytes
+    if plain > MAX_DAMAGED_BYTES:
+        raise InputError(
+            f"this text has {plain:,} bytes; damage is shown on at most {MAX_DAMAGED_BYTES:,}: "
+            "compress a shorter one"
+        )
+    return {"v": "view/1", "damage": rehearsed(blob, bit)}
+
+
+def rehearsed(blob: bytes, bit: int) -> Mapping[str, Any]:
+    """Returns the field ``damage`` of a message."""
+    found = rehearse(blob, bit, most_tokens=_FALSE_TOKENS)
+    trace = found.trace.wire() if found.trace and len(found.trace.lanes[0]) else None
+    return {
+        "bit": bit,
+        "outcome": found.outcome,
+        "verdict": found.verdict,
+        "split": found.split,
+        "trace": trace,
+    }
+
+
+def _blob(pasted: object) -> bytes:
+    try:
+        return base64.b64decode(encoded(str(pasted)), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError("the file came back broken: compress the text again") from error
