@@ -144,9 +144,7 @@ export const WORDS = {
   helperQuestion: ["too close to call: a helper bit settles it", "слишком близко: решает вспомогательный бит", "难分高下：由辅助位决定"],
   yes: ["yes", "да", "是"],
   no: ["no", "нет", "否"],
-  sure: ["share of the answer", "доля ответа", "答案的占比"],
   ladderSum: ["{word}: {n|question|questions}, {bits} bits", "{word}: {n|вопрос|вопроса|вопросов}, {bits} бит", "{word}：{n} 次提问，{bits} 比特"],
-  stepQuestion: ["Next question", "Следующий вопрос", "下一个问题"],
   lowEnd: ["low: where the box begins", "low: начало коробки", "low：方框的起点"],
   range: ["range: its height", "range: её высота", "range：方框的高度"],
   pushed: ["bytes out of the window", "байты, вышедшие из окна", "已移出窗口的字节"],
@@ -156,7 +154,6 @@ export const WORDS = {
   noCarry: ["No carry comes after this place.", "Дальше переносов нет.", "此后没有进位。"],
   // growth
   growth: ["How the file grows", "Как растёт файл", "文件如何增长"],
-  growthAxis: ["tokens", "токены", "词元"],
   growthBytes: ["{name}, {n} bytes", "{name}, {n} байт", "{name}，{n} 字节"],
   rawText: ["as it is", "как есть", "原文"],
   excess: [
@@ -171,7 +168,6 @@ export const WORDS = {
   ],
   // bytes
   file: ["The file, byte by byte", "Файл по байтам", "逐字节查看文件"],
-  fileBytes: ["Bytes", "Байты", "字节"],
   part_header: ["header", "заголовок", "文件头"],
   part_index: ["lengths", "длины", "长度"],
   part_number: ["number", "число", "数"],
