@@ -29,7 +29,7 @@ import { Tour } from "./tour.js";
 import { parseTrace } from "./wire.js";
 
 const HERO_SEEN = "llmcomp-hero-played";
-const HERO_DELAY_MS = 700;
+const HERO_STARTS_MS = 700; // after navigation: time to read the first line, not more
 const RESULT_DELAY_MS = 250;
 const LONGEST_FRAME_S = 0.1;
 const TAP_PX = 6;
@@ -542,7 +542,7 @@ class LinkedView {
     const seen = hero && recall(HERO_SEEN) === "1";
     if (hero) remember(HERO_SEEN, "1");
     if (this.player.still || seen) this.jump(this.trace.count);
-    else this.timer = window.setTimeout(() => this.act("toggle"), hero ? HERO_DELAY_MS : RESULT_DELAY_MS);
+    else this.timer = window.setTimeout(() => this.act("toggle"), hero ? Math.max(HERO_STARTS_MS - performance.now(), 0) : RESULT_DELAY_MS);
     if (!hero) this.comeIntoSight();
     this.wake();
   }
