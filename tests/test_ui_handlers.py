@@ -17,6 +17,7 @@ from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models.size import size_of
 from llmcomp.steps import Progress
 from llmcomp.ui import handlers, jobs, views
+from llmcomp.ui.theatre import Piece
 
 TINY = Path(__file__).parent / "models" / "tiny"
 KNOWN = "The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not.\n" * 4
@@ -53,6 +54,22 @@ def test_what_was_compressed_comes_back_from_file_and_from_base64() -> None:
     assert decoded(path).text == KNOWN
     pasted = base64.encodebytes(result.blob).decode()
     assert decoded(None, pasted).data == KNOWN.encode()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_decoding_is_shown_while_it_runs() -> None:
+    result = compressed(KNOWN)
+    *steps, last = handlers.decompress(None, base64.b64encode(result.blob).decode())
+    pieces = [step.message for step in steps if isinstance(step, Piece)]
+    assert len(pieces) > 2
+    assert {piece["run"] for piece in pieces} == {last.message["run"]}
+    known = 0
+    for piece in pieces:
+        assert piece["from"] == known
+        known += len(base64.b64decode(piece["len"]))
+    assert last.message["kind"] == "decode"
+    assert len(base64.b64decode(last.message["len"])) >= known
+    assert last.message["payload"] == result.message["payload"]
 
 
 @pytest.mark.usefixtures("tiny")

@@ -28,6 +28,7 @@ from llmcomp.tracing import Trace
 from llmcomp.ui import jobs, steering, theatre
 from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
 from llmcomp.ui.steering import Learning, Wish
+from llmcomp.ui.theatre import Piece
 
 __all__ = [
     "HEROES",
@@ -222,7 +223,7 @@ def compress(
     )
 
 
-def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
+def decompress(path: str | None, pasted: str) -> Iterator[Working | Piece | Decoding]:
     """Decodes an uploaded ``.llmc`` file, or one pasted as base64.
 
     Args:
@@ -230,7 +231,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
         pasted: base64 of a blob; only read when there is no file.
 
     Yields:
-        ``Working`` values, then one ``Decoding``.
+        ``Working`` values, pieces of the trace where it can be watched, then one ``Decoding``.
 
     Raises:
         LLMCompError: if there is no blob, or it is damaged, foreign or too large.
@@ -243,17 +244,17 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
             f"the file holds {info.plain_bytes:,} bytes; this page decodes at most "
             f"{MAX_INPUT_BYTES:,}: use the command line for more"
         )
-    result = yield from jobs.reporting(codec.decompressing(blob, trace=True))
-    text = _as_text(result.data)
+    data, message = yield from jobs.reporting(theatre.decoding(blob))
+    text = _as_text(data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
-        data=result.data,
+        data=data,
         text=text,
         name=f"{stem}.{'bin' if text is None else 'txt'}",
         blob_bytes=len(blob),
         model=str(info.model),
         elapsed_s=time.monotonic() - began,
-        message=theatre.performance(blob, result.trace),
+        message=message,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, script, steering, views
+from llmcomp.ui import handlers, script, steering, theatre, views
 from llmcomp.ui.steer_page import steer_tab
 from llmcomp.ui.widgets import (
     QUIET,
@@ -221,6 +221,9 @@ def _decompress_tab() -> None:
         for value in handlers.decompress(*values):
             if isinstance(value, handlers.Working):
                 yield {buttons.status: views.working(value)}
+                continue
+            if isinstance(value, theatre.Piece):
+                yield {view: value.message}
                 continue
             shown = f"binary, {len(value.data):,} bytes" if value.text is None else value.text
             path = handlers.stash(value.name, value.data)

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+import secrets
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from llmcomp import codec
 from llmcomp.container import Part, anatomy
 from llmcomp.rehearsal import rehearse
+from llmcomp.steps import Progress
 from llmcomp.tracing import Trace
 from llmcomp.ui.jobs import InputError, encoded
 
-__all__ = ["MAX_DAMAGED_BYTES", "damage", "default_bit", "file_of", "performance", "rehearsed"]
+__all__ = [
+    "MAX_DAMAGED_BYTES",
+    "Piece",
+    "damage",
+    "decoding",
+    "default_bit",
+    "file_of",
+    "rehearsed",
+]
 
 MAX_DAMAGED_BYTES = 20_000
 """Bytes of text that are decoded twice, word by word, to show what one bit did."""
@@ -54,7 +65,47 @@ def default_bit(blob: bytes) -> int:
     return 8 * number.start + int(_DEFAULT_FLIP * 8 * (number.stop - number.start))
 
 
-def performance(blob: bytes, trace: Trace | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some more tokens of a decoding under way, as a message that continues those before it."""
+
+    message: Mapping[str, Any]
+
+
+def decoding(blob: bytes) -> Generator[Progress | Piece, None, tuple[bytes, Mapping[str, Any]]]:
+    """Decodes a blob before a visitor's eyes.
+
+    Args:
+        blob: the blob.
+
+    Yields:
+        `Progress`, and a ``Piece`` every few tokens if its first segment has a single lane.
+
+    Returns:
+        The plain bytes, and the message that holds the whole trace.
+
+    Raises:
+        LLMCompError: as `llmcomp.codec.decompressing` does.
+    """
+    run, known = secrets.token_hex(4), 0
+    seen: list[Trace] = []
+    steps = codec.decompressing(blob, trace=True, watch=seen.append)
+    try:
+        while True:
+            step = next(steps)
+            for trace in seen:
+                yield Piece({**trace.wire(), "run": run, "from": known, "live": True})
+                known += len(trace.lanes[0])
+            seen.clear()
+            yield step
+    except StopIteration as end:
+        result: codec.Decompressed = end.value
+        return result.data, {**_performance(blob, result.trace), "run": run}
+    finally:
+        steps.close()
+
+
+def _performance(blob: bytes, trace: Trace | None) -> dict[str, Any]:
     """Returns the message that lets a view decode a blob before a visitor's eyes.
 
     Args:

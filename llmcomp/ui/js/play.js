@@ -22,6 +22,7 @@ export class Player {
   constructor(trace, { still = false } = {}) {
     this.trace = trace;
     this.still = still; // reduced motion: every change is a cut
+    this.live = false; // more tokens may come: at the end of those known, wait
     this.f = 0;
     this.speed = trace.count > LONG_TEXT ? 24 : 6;
     this.playing = false;
@@ -95,7 +96,7 @@ export class Player {
     }
     if (this.f >= this.trace.count) {
       this.f = this.trace.count;
-      this.playing = false;
+      this.playing = this.live;
     }
   }
 }

@@ -26,7 +26,7 @@ import { Strip } from "./strip.js";
 import { showTable } from "./table.js";
 import { drawTape } from "./tape.js";
 import { Tour } from "./tour.js";
-import { parseTrace } from "./wire.js";
+import { continued, parseTrace } from "./wire.js";
 
 const HERO_SEEN = "llmcomp-hero-played";
 const HERO_STARTS_MS = 700; // after navigation: time to read the first line, not more
@@ -53,9 +53,11 @@ class LinkedView {
   show(value) {
     const message = typeof value === "string" ? JSON.parse(value || "null") : value;
     if (message && message.damage && !message.len) return this.showDamage(message.damage);
+    if (message && this.run && message.run === this.run) return this.goOn(message);
     this.close();
     this.message = message;
     this.home = null;
+    this.run = null;
     if (!message) return this.root.replaceChildren();
     speak(message.lang || document.documentElement.lang);
     if (!message.len) return this.root.replaceChildren(make("p", "lv-note", message.note || ""));
@@ -68,6 +70,24 @@ class LinkedView {
     this.build();
     this.start();
     return undefined;
+  }
+
+  /** More of a decoding under way, or at last the whole of it: the fall goes on where it is. */
+  goOn(message) {
+    const piece = parseTrace(message);
+    const whole = message.live ? continued(this.home, piece) : piece;
+    if (!whole) return; // a piece was lost: the whole will come
+    const { f, speed } = this.player;
+    const watching = this.trace === this.home && this.mode.blind;
+    const playing = this.player.playing;
+    this.message = message;
+    this.home = whole;
+    this.run = message.live ? message.run : null;
+    if (!watching) return;
+    this.label = (id) => tokenLabel(this.home.words.get(id) || new Uint8Array());
+    this.enter(whole, this.mode);
+    Object.assign(this.player, { f, speed, playing, live: message.live === true });
+    this.wake();
   }
 
   /** The page speaks another language: the same place in the same trace, in other words. */
@@ -536,7 +556,9 @@ class LinkedView {
     const decode = message.kind === "decode";
     this.player = null;
     this.colours = null;
+    this.run = message.live ? message.run : null;
     this.enter(this.home, decode ? { name: "number", blind: true } : {});
+    this.player.live = message.live === true;
     this.tour.beat = 1;
     const hero = message.hero === true;
     const seen = hero && recall(HERO_SEEN) === "1";

@@ -77,17 +77,34 @@ export function parseTrace(message) {
   }
   trace.id = identifiers(message, "id", count);
   trace.tid = identifiers(message, "tid", count * CANDIDATES);
-  trace.asked = runningSum(count, (t) => trace.nd[t]);
-  for (const [name, Type] of Object.entries(DECISIONS)) {
-    trace[name] = typed(message, name, Type, trace.asked[count]);
-  }
-  trace.dcut = identifiers(message, "dcut", trace.asked[count]);
+  const asked = trace.nd.reduce((sum, n) => sum + n, 0);
+  for (const [name, Type] of Object.entries(DECISIONS)) trace[name] = typed(message, name, Type, asked);
+  trace.dcut = identifiers(message, "dcut", asked);
   trace.words = dictionary(message);
   trace.text = fromBase64(message.text);
   trace.payload = fromBase64(message.payload);
-  trace.cum = runningSum(count, (t) => -Math.log2(trace.r[t]));
-  trace.offset = runningSum(count, (t) => trace.len[t]);
+  return summed(trace);
+}
+
+/** Adds what is a running sum of something else. */
+function summed(trace) {
+  trace.asked = runningSum(trace.count, (t) => trace.nd[t]);
+  trace.cum = runningSum(trace.count, (t) => -Math.log2(trace.r[t]));
+  trace.offset = runningSum(trace.count, (t) => trace.len[t]);
   return trace;
+}
+
+/** A trace with the tokens of a later piece at its end; null if the piece does not follow on it. */
+export function continued(trace, piece) {
+  if (piece.from !== trace.from + trace.count) return null;
+  const whole = { ...trace, total: piece.total, count: trace.count + piece.count };
+  const names = [...Object.keys(ARRAYS), ...Object.keys(DECISIONS), "id", "tid", "dcut", "text"];
+  for (const name of names) {
+    const Type = trace[name].constructor;
+    whole[name] = Type.from([...trace[name], ...piece[name]]);
+  }
+  whole.words = new Map([...trace.words, ...piece.words]);
+  return summed(whole);
 }
 
 /** The coder's registers before token t (after the t-th step); t = 0 is the whole line. */
