@@ -52,8 +52,12 @@ MODULES = (
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*//.*\n|^\s*/\*\*(?s:.*?)\*/\n", re.MULTILINE)
-_INDENT = re.compile(r"^\s+", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//.*\n|^\s*/\*\*(?s:.*?)\*/\n| +// .*$", re.MULTILINE)
+_LITERAL = re.compile(
+    r'"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`'
+    r"|(?:(?<=\()|(?<=[=,] ))/(?![/*])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n\[])+/"
+)
+_SPACE = re.compile(r"\s*([{};,])\s+|^\s+| *([()\[\]:=<>?&|*]) *", re.MULTILINE)
 
 
 @cache
@@ -61,11 +65,20 @@ def joined() -> str:
     """Returns the modules as one script that leaves a single name, ``llmcomp``, behind."""
     sources = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in MODULES)
     body = "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
-    body = _INDENT.sub("", _COMMENT.sub("", body))
+    body = _squeezed(_COMMENT.sub("", body))
     return (
         f'(() => {{\n"use strict";\n{body}\n'
         "window.llmcomp = { mountView, mountStatus, mountCurve };\nlistenToPage();\n})();\n"
     )
+
+
+def _squeezed(source: str) -> str:
+    """Drops the spaces that only people need, outside strings, templates and patterns."""
+    kept, at = [], 0
+    for literal in _LITERAL.finditer(source):
+        kept += [_SPACE.sub(r"\1\2", source[at : literal.start()]), literal[0]]
+        at = literal.end()
+    return "".join([*kept, _SPACE.sub(r"\1\2", source[at:])])
 
 
 def head() -> str:

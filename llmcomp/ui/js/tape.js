@@ -60,21 +60,41 @@ export function tapeAt(trace, t) {
   };
 }
 
-/** Draws the tape before token t; to a reader (`known`) all bytes are there, and fade once used. */
+/**
+ * Draws the tape before token t.
+ *
+ * A writer sees the bytes so far and the window, at the end all bytes of the file's number. To a
+ * reader (`known`) all are there from the start, and fade once they can no longer matter.
+ */
 export function drawTape(root, trace, t, known) {
   const part = (className, text, title) => make("span", className, text, title ? { title } : {});
-  root.replaceChildren(part("lv-zero", "0."), ...(known ? readerParts(trace, t, part) : writerParts(trace, t, part)));
+  const finished = t === trace.total && trace.fork === undefined;
+  const draw = known ? readerParts : finished ? finishedParts : writerParts;
+  root.replaceChildren(part("lv-zero", "0."), ...draw(trace, t, part, Number(root.dataset.settled || 0)));
+  const { out, pend } = registers(trace, t);
+  root.dataset.settled = String(out - pend);
   if (!known) root.scrollLeft = root.scrollWidth;
 }
 
-function writerParts(trace, t, part) {
+function left(bytes) {
+  return bytes > 0 ? [make("span", "lv-hidden", say("hidden", { n: bytes }))] : [];
+}
+
+/** `before` bytes were settled in the last picture: chips after those have just dropped. */
+function writerParts(trace, t, part, before) {
   const tape = tapeAt(trace, t);
-  const hidden = tape.hidden ? [part("lv-hidden", say("hidden", { n: tape.hidden }))] : [];
-  const chips = tape.settled.map((byte) => part("lv-chip", byte));
+  const chips = tape.settled.map((byte, i) => part(tape.hidden + i < before ? "lv-chip" : "lv-chip lv-new", byte));
   const waiting = tape.waiting.map((byte) => part("lv-chip lv-waiting", byte, say("waiting")));
   const digits = [make("b", "", tape.digits.slice(0, tape.agreed)), tape.digits.slice(tape.agreed)];
-  const flipped = tape.carry ? " lv-carry" : "";
-  return [...hidden, ...chips, ...waiting, part(`lv-window${flipped}`, digits, say("windowTitle"))];
+  const window32 = part(tape.carry ? "lv-window lv-carried" : "lv-window", digits, say("windowTitle"));
+  return [...left(tape.hidden), ...chips, ...waiting, window32];
+}
+
+function finishedParts(trace, t, part) {
+  const { out, pend } = registers(trace, t);
+  const from = Math.max(trace.payload.length - CHIPS, 0);
+  const chips = [...trace.payload.subarray(from)].map((byte, i) => part(from + i < out - pend ? "lv-chip" : "lv-chip lv-last", hex(byte)));
+  return [...left(from), ...chips];
 }
 
 function readerParts(trace, t, part) {
@@ -82,8 +102,6 @@ function readerParts(trace, t, part) {
   const used = out - pend;
   const from = Math.max(Math.min(used, trace.payload.length) - CHIPS / 2, 0);
   const bytes = [...trace.payload.subarray(from, from + CHIPS)];
-  const hidden = from ? [part("lv-hidden", say("hidden", { n: from }))] : [];
   const chips = bytes.map((byte, i) => part(from + i < used ? "lv-chip lv-used" : "lv-chip", hex(byte)));
-  const left = trace.payload.length - from - bytes.length;
-  return [...hidden, ...chips, ...(left > 0 ? [part("lv-hidden", say("hidden", { n: left }))] : [])];
+  return [...left(from), ...chips, ...left(trace.payload.length - from - bytes.length)];
 }

@@ -18,7 +18,7 @@ export class Tour {
   }
 
   dot(n) {
-    return button("lv-dot", String(n), say("scene", { n }), () => this.go(n));
+    return button("lv-dot", "", say("scene", { n }), () => this.go(n));
   }
 
   next() {
