@@ -46,7 +46,7 @@ export class ByteView {
     this.hex = make("div", "lv-hex", [], { role: "listbox", "aria-label": say("file"), "aria-orientation": "horizontal" });
     this.bits = make("div", "lv-bits");
     this.keys = make("p", "lv-parts", this.names());
-    this.root = make("section", "lv-bytes", [make("h3", "", say("file")), this.keys, this.hex, ...this.cut(), this.bits]);
+    this.root = make("section", "lv-bytes", [make("h2", "", say("file")), this.keys, this.hex, ...this.cut(), this.bits]);
     this.cells = Array.from(this.file.bytes.subarray(0, MOST_BYTES), (byte, at) => this.cell(byte, at));
     this.hex.append(...this.cells);
     this.listen(look);
@@ -65,7 +65,7 @@ export class ByteView {
 
   cell(byte, at) {
     return make("span", `lv-byte lv-part-${partOf(this.file, at)}`, hex(byte), {
-      role: "option", "data-byte": String(at), tabindex: "-1", "aria-selected": "false", "aria-label": this.name(at),
+      role: "option", "data-byte": String(at), tabindex: "-1", "aria-selected": "false", "aria-label": `${hex(byte)}: ${this.name(at)}`,
     });
   }
 
@@ -132,7 +132,7 @@ export class ByteView {
   }
 
   bit(n, digit) {
-    const item = make("button", "lv-bit", digit, { type: "button", "aria-label": say("flipThis", { n }) });
+    const item = make("button", "lv-bit", digit, { type: "button", "aria-label": `${digit}: ${say("flipThis", { n })}` });
     item.addEventListener("click", () => this.flip(n));
     return item;
   }

@@ -16,6 +16,12 @@ export function button(className, text, name, act) {
   return element;
 }
 
+/** Gives a button another text; what is read out starts with it and names the key. */
+export function rename(item, text, key) {
+  item.textContent = text;
+  item.setAttribute("aria-label", key ? `${text} (${key})` : text);
+}
+
 const SVG = "http://www.w3.org/2000/svg"; // a name: nothing is fetched
 
 /** A shape of an SVG picture with a class, attributes and text. */

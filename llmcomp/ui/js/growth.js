@@ -51,7 +51,7 @@ export class Growth {
     const { excess, helped } = this.data;
     const bits = fixed(excess[excess.length - 1], 1);
     this.root = make("section", "lv-growth", [
-      make("h3", "", say("growth")), this.top,
+      make("h2", "", say("growth")), this.top,
       make("p", "lv-note", say(helped ? "excessHelped" : "excess", { bits })), this.strip,
     ]);
     for (const picture of [this.top, this.strip]) picture.addEventListener("click", (event) => go(this.placeOf(event, picture)));

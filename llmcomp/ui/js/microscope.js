@@ -270,7 +270,8 @@ export class Microscope {
     context.lineTo(g.width, y - 5);
     context.lineTo(g.width, y + 5);
     context.fill();
-    if (callout && camera.t < 0.9) this.drawCallout(callout);
+    // On the floor of questions the label of the question stands there.
+    if (callout && camera.t < 0.9 && !this.mode.asking) this.drawCallout(callout);
   }
 
   drawCallout(box) {

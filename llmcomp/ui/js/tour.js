@@ -1,6 +1,6 @@
 // The story in eight scenes: one caption at a time, one button to the next, nothing in the way.
 
-import { button, make } from "./dom.js";
+import { button, make, rename } from "./dom.js";
 import { say } from "./say.js";
 
 export const SCENES = 8;
@@ -29,10 +29,7 @@ export class Tour {
   show(beat, caption, onward) {
     this.beat = beat;
     if (this.caption.textContent !== caption) this.caption.textContent = caption;
-    if (this.onward.textContent !== onward) {
-      this.onward.textContent = onward;
-      this.onward.setAttribute("aria-label", `${onward} (N)`);
-    }
+    if (this.onward.textContent !== onward) rename(this.onward, onward, "N");
     this.dots.forEach((dot, i) => {
       if (i + 1 === beat) dot.setAttribute("aria-current", "step");
       else dot.removeAttribute("aria-current");

@@ -8,7 +8,7 @@ import { ballot, showCard } from "./card.js";
 import { NARROW_PX } from "./camera.js";
 import { coloursOf } from "./colours.js";
 import { verdictBox } from "./damage.js";
-import { button, make } from "./dom.js";
+import { button, make, rename } from "./dom.js";
 import { FLOORS, Floors } from "./floors.js";
 import { dearest, forkAt } from "./fork.js";
 import { Growth } from "./growth.js";
@@ -155,7 +155,7 @@ class LinkedView {
     this.floors.drawn = null;
     this.root.dataset.mode = mode.name || "words";
     this.verdict.hidden = true;
-    this.blindButton.textContent = mode.blind ? say("allWords") : say("onlyNumber");
+    rename(this.blindButton, say(mode.blind ? "allWords" : "onlyNumber"), "D");
     if (!this.table.hidden) this.toggleTable();
     this.card.replaceChildren(...this.reading());
     this.card.setAttribute("aria-label", say("touch"));
@@ -534,7 +534,7 @@ class LinkedView {
     const focused = this.stage === document.activeElement || this.table.contains(document.activeElement);
     this.table.hidden = !open;
     this.stage.hidden = open;
-    this.tableButton.textContent = open ? say("picture") : say("table");
+    rename(this.tableButton, say(open ? "picture" : "table"), "T");
     if (open) showTable(this.table, this.trace, Math.floor(this.player.f), this.label);
     // What is hidden drops the focus, and with it the keys: hand it to what takes its place.
     if (focused) (open ? this.table : this.stage).focus();
@@ -592,6 +592,7 @@ class LinkedView {
       4: () => {
         this.goHome(count);
         this.look(dearest(this.home));
+        this.closeCard(); // a sheet would hide the caption
       },
       5: () => {
         if (this.home.count) this.fork(dearest(this.home), this.rival());
@@ -671,8 +672,7 @@ class LinkedView {
   drawControls() {
     const { player } = this;
     const name = player.moving ? say("pause") : say("play");
-    this.playButton.textContent = name;
-    this.playButton.setAttribute("aria-label", name);
+    if (this.playButton.textContent !== name) rename(this.playButton, name);
     this.scrub.value = String(player.f);
     this.scrub.setAttribute("aria-valuetext", `${Math.floor(player.f)} / ${this.trace.count}`);
     this.speed.value = String(player.speed);
