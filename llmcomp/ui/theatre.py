@@ -29,7 +29,7 @@ __all__ = [
     "rehearsed",
 ]
 
-MAX_DAMAGED_BYTES = 20_000
+MAX_DAMAGED_BYTES = 5_000
 """Bytes of text that are decoded twice, word by word, to show what one bit did."""
 
 _FALSE_TOKENS = 60

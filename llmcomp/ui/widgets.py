@@ -81,8 +81,8 @@ def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTM
         None,
         view,
         show_progress="hidden",
-        concurrency_id="model",
-        concurrency_limit=_JOBS_AT_ONCE,
+        concurrency_id="rehearsal",  # beside the jobs, which Stop can end: this takes seconds
+        concurrency_limit=1,
         api_visibility="private",
     )
     return view
