@@ -148,10 +148,7 @@ def hero() -> Mapping[str, Any]:
         costs = word_costs(message)
         if costs and costs[-1] > sum(costs[1:6]):
             break
-    if "file" in message:  # one damaged bit comes with the page, so that it need ask for nothing
-        blob = base64.b64decode(message["file"]["bytes"])
-        message = {**message, "damage": theatre.rehearsed(blob, theatre.default_bit(blob))}
-    return {**message, "hero": True}
+    return {**theatre.with_damage(message), "hero": True}
 
 
 def word_costs(message: Mapping[str, Any]) -> list[float]:

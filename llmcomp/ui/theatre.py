@@ -24,9 +24,9 @@ __all__ = [
     "Piece",
     "damage",
     "decoding",
-    "default_bit",
     "file_of",
     "rehearsed",
+    "with_damage",
 ]
 
 MAX_DAMAGED_BYTES = 5_000
@@ -59,10 +59,17 @@ def _number(parts: list[Part]) -> Part:
     return next((part for part in parts if part.name == "number"), Part("number", stop, stop))
 
 
-def default_bit(blob: bytes) -> int:
-    """Chooses a bit worth damaging: at 40 % of the first lane's number."""
+def with_damage(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Adds to a message what one bit of its file does, so that its view need not ask.
+
+    The bit is at 40 % of the number: late enough to share a beginning, early enough to derail.
+    """
+    if "file" not in message:
+        return message
+    blob = base64.b64decode(message["file"]["bytes"])
     number = _number(anatomy(blob))
-    return 8 * number.start + int(_DEFAULT_FLIP * 8 * (number.stop - number.start))
+    bit = 8 * number.start + int(_DEFAULT_FLIP * 8 * (number.stop - number.start))
+    return {**message, "damage": rehearsed(blob, bit)}
 
 
 @dataclass(frozen=True, slots=True)

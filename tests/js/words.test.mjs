@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { keyList } from "../../llmcomp/ui/js/keys.js";
-import { bitsText, say, speak } from "../../llmcomp/ui/js/say.js";
+import { bitsText, say, speakIn } from "../../llmcomp/ui/js/say.js";
 import { LANGUAGES, WORDS } from "../../llmcomp/ui/js/words.js";
 
 const values = (text) => [...new Set([...text.matchAll(/\{(\w+)/g)].map(([, name]) => name))].sort();
@@ -34,7 +34,7 @@ test("every word that is said exists, and every word that exists is said", () =>
 
 test("numbers and their nouns follow the language", () => {
   const said = (tag, total) => {
-    speak(tag);
+    speakIn(tag);
     return say("canvasStart", { total });
   };
   assert.match(said("en", 1), /1 token to come/);
@@ -44,18 +44,18 @@ test("numbers and their nouns follow the language", () => {
   assert.match(said("ru-RU", 12), /12 токенов\./);
   assert.match(said("zh-CN", 5), /5 个词元/);
   assert.match(said("xx", 2), /2 tokens/);
-  speak("ru");
+  speakIn("ru");
   assert.equal(bitsText(15.51), "15,5");
-  speak("en");
+  speakIn("en");
   assert.equal(bitsText(-15.51), "−15.5");
 });
 
 test("the list of keys is complete in every language", () => {
   const lists = LANGUAGES.map((tag) => {
-    speak(tag);
+    speakIn(tag);
     return keyList();
   });
-  speak("en");
+  speakIn("en");
   for (const list of lists) {
     assert.deepEqual(list.map(([key]) => key), lists[0].map(([key]) => key));
     assert.ok(list.every(([, what]) => what));

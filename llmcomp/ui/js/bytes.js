@@ -35,9 +35,9 @@ function partOf(file, at) {
   return file.parts.find(([, start, stop]) => at >= start && at < stop)[0];
 }
 
-/** Hex rows with two-way links; `look(t | null)` on hover, `flip(bit)` on a bit. */
+/** Hex rows with two-way links; `look(t | null)` on hover, `go(t)` on a click, `flip(bit)` on a bit. */
 export class ByteView {
-  constructor(trace, label, { look, flip }) {
+  constructor(trace, label, { look, go, flip }) {
     this.trace = trace;
     this.label = label;
     this.file = fileOf(trace);
@@ -49,7 +49,7 @@ export class ByteView {
     this.root = make("section", "lv-bytes", [make("h2", "", say("file")), this.keys, this.hex, ...this.cut(), this.bits]);
     this.cells = Array.from(this.file.bytes.subarray(0, MOST_BYTES), (byte, at) => this.cell(byte, at));
     this.hex.append(...this.cells);
-    this.listen(look);
+    this.listen(look, go);
     this.select(this.file.number, false);
   }
 
@@ -85,7 +85,7 @@ export class ByteView {
     return say("byteOf", { n, words: words.join(" ") });
   }
 
-  listen(look) {
+  listen(look, go) {
     const placeOf = (event) => {
       const cell = event.target.closest ? event.target.closest("[data-byte]") : null;
       return cell ? Number(cell.dataset.byte) : null;
@@ -100,6 +100,7 @@ export class ByteView {
       const at = placeOf(event);
       if (at === null) return;
       this.select(at, true);
+      if (tokenOf(at) !== null) go(tokenOf(at));
       look(tokenOf(at));
     });
     this.hex.addEventListener("keydown", (event) => {

@@ -4,14 +4,14 @@ import { make } from "./dom.js";
 import { showLadder } from "./ladder.js";
 import { helperSentence, showMachine } from "./machine.js";
 import { say } from "./say.js";
-import { recall, remember } from "./store.js";
+import { keep, kept } from "./store.js";
 
-const KEPT = "llmcomp-floor";
+const FLOOR_KEY = "llmcomp-floor";
 export const FLOORS = { picture: 0, word: 1, questions: 2, helper: 3, machine: 4 };
 
 /** The floor remembered, the picture if there is none. */
 export function rememberedFloor() {
-  const floor = Number(recall(KEPT));
+  const floor = Number(kept(FLOOR_KEY));
   return Number.isInteger(floor) && floor >= 0 && floor <= FLOORS.machine ? floor : FLOORS.picture;
 }
 
@@ -39,7 +39,7 @@ export class Floors {
   /** Goes to a floor; asked for the one in force, back to the picture. */
   go(floor) {
     this.floor = floor === this.floor ? FLOORS.picture : floor;
-    remember(KEPT, String(this.floor));
+    keep(FLOOR_KEY, String(this.floor));
     this.drawn = null;
     this.change(this.floor);
   }

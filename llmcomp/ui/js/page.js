@@ -14,12 +14,6 @@ function stopOnEscape(event) {
   if (stop) stop.click();
 }
 
-/** Hands the page's first text box to whoever wants to type. */
-export function focusYourText() {
-  const box = [...document.querySelectorAll("textarea")].find((item) => item.clientWidth > 0 && !item.readOnly && !item.disabled);
-  if (box) box.focus();
-}
-
 /** Listens once for the whole page. */
 export function listenToPage() {
   document.addEventListener("click", skipToPicture);

@@ -5,7 +5,7 @@ import { LANGUAGES, WORDS } from "./words.js";
 let language = 0;
 
 /** Chooses the language by a tag such as "ru" or "zh-CN"; an unknown one speaks English. */
-export function speak(tag) {
+export function speakIn(tag) {
   language = Math.max(LANGUAGES.indexOf(String(tag || "").toLowerCase().split(/[-_]/)[0]), 0);
 }
 

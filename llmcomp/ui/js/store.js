@@ -1,7 +1,7 @@
-// What a visitor's own browser remembers. Local storage is refused in some embedded pages: then nothing is.
+// What stays in the visitor's own browser. Embedded pages may be refused a store: then nothing stays.
 
-/** The value kept under a name, or null. */
-export function recall(name) {
+/** Reads what was kept under a name, null if nothing was. */
+export function kept(name) {
   try {
     return window.localStorage.getItem(name);
   } catch {
@@ -9,11 +9,21 @@ export function recall(name) {
   }
 }
 
-/** Keeps a value, if the browser lets us. */
-export function remember(name, value) {
+/** Keeps a text under a name; says whether that worked. */
+export function keep(name, text) {
   try {
-    window.localStorage.setItem(name, value);
+    window.localStorage.setItem(name, text);
+    return true;
   } catch {
-    // the choice holds for this page only
+    return false;
+  }
+}
+
+/** Forgets what was kept under a name. */
+export function forget(name) {
+  try {
+    window.localStorage.removeItem(name);
+  } catch {
+    // nothing was kept
   }
 }

@@ -5,6 +5,13 @@ import { say } from "./say.js";
 
 export const SCENES = 8;
 
+/** Hands the page's first text box to whoever wants to type: the last scene. */
+export function focusYourText() {
+  const boxes = [...document.querySelectorAll("textarea")];
+  const box = boxes.find((item) => item.clientWidth > 0 && !item.readOnly && !item.disabled);
+  if (box) box.focus();
+}
+
 /** Caption, the button to the next scene and one to each; `go(n)` plays scene n. */
 export class Tour {
   constructor(go) {

@@ -17,15 +17,14 @@ import { shorten, tokenLabel } from "./label.js";
 import { partAfter, questionEdges } from "./ladder.js";
 import { nextCarry } from "./machine.js";
 import { Microscope } from "./microscope.js";
-import { focusYourText } from "./page.js";
 import { Player, SPEEDS } from "./play.js";
-import { bitsText, fixed, say, speak, tokenFacts } from "./say.js";
+import { bitsText, fixed, say, speakIn, tokenFacts } from "./say.js";
 import { tokenAt } from "./scene.js";
-import { recall, remember } from "./store.js";
+import { keep, kept } from "./store.js";
 import { Strip } from "./strip.js";
 import { showTable } from "./table.js";
 import { drawTape } from "./tape.js";
-import { Tour } from "./tour.js";
+import { focusYourText, Tour } from "./tour.js";
 import { continued, parseTrace } from "./wire.js";
 
 const HERO_SEEN = "llmcomp-hero-played";
@@ -52,6 +51,7 @@ class LinkedView {
   /** Shows a new message; anything unreadable becomes a note, never an exception in the page. */
   show(value) {
     const message = typeof value === "string" ? JSON.parse(value || "null") : value;
+    if (message && message === this.message) return this.translate();
     if (message && message.damage && !message.len) return this.showDamage(message.damage);
     if (message && this.run && message.run === this.run) return this.goOn(message);
     this.close();
@@ -59,7 +59,7 @@ class LinkedView {
     this.home = null;
     this.run = null;
     if (!message) return this.root.replaceChildren();
-    speak(message.lang || document.documentElement.lang);
+    speakIn(message.lang || document.documentElement.lang);
     if (!message.len) return this.root.replaceChildren(make("p", "lv-note", message.note || ""));
     try {
       this.home = parseTrace(message);
@@ -95,7 +95,7 @@ class LinkedView {
     if (!this.home) return;
     const { f } = this.player;
     this.close();
-    speak(this.message.lang || document.documentElement.lang);
+    speakIn(this.message.lang || document.documentElement.lang);
     this.build();
     this.enter(this.home, {});
     this.jump(f);
@@ -110,7 +110,7 @@ class LinkedView {
   }
 
   build() {
-    this.tape = make("div", "lv-tape", [], { role: "group", "aria-label": say("tape") });
+    this.tape = make("div", "lv-tape", [], { role: "group", tabindex: "0", "aria-label": say("tape") });
     this.canvas = make("canvas", "lv-canvas", [], { role: "img" });
     this.stage = make("div", "lv-stage", this.canvas, { tabindex: "0", role: "group", "aria-label": say("stage") });
     this.stripBox = make("div", "lv-stripbox");
@@ -170,6 +170,7 @@ class LinkedView {
     const canAsk = this.ask || this.message.damage;
     this.bytes = fileOf(this.home) && new ByteView(this.home, this.label, {
       look: (t) => this.look(t),
+      go: (t) => this.jump(t),
       flip: canAsk ? (bit) => this.flip(bit) : null,
     });
     return this.more.replaceChildren(...[this.growth.root, this.bytes && this.bytes.root].filter(Boolean));
@@ -561,8 +562,8 @@ class LinkedView {
     this.player.live = message.live === true;
     this.tour.beat = 1;
     const hero = message.hero === true;
-    const seen = hero && recall(HERO_SEEN) === "1";
-    if (hero) remember(HERO_SEEN, "1");
+    const seen = hero && kept(HERO_SEEN) === "1";
+    if (hero) keep(HERO_SEEN, "1");
     if (this.player.still || seen) this.jump(this.trace.count);
     else this.timer = window.setTimeout(() => this.act("toggle"), hero ? Math.max(HERO_STARTS_MS - performance.now(), 0) : RESULT_DELAY_MS);
     if (!hero) this.comeIntoSight();
