@@ -10,12 +10,20 @@ export function speakIn(tag) {
 }
 
 const locale = () => LANGUAGES[language];
-const whole = (value) => new Intl.NumberFormat(locale()).format(value);
+const formats = new Map(); // to make a format takes longer than to draw a frame's words with it
+
+function formatted(value, options = {}) {
+  const key = locale() + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(locale(), options));
+  return formats.get(key).format(value);
+}
+
+const whole = (value) => formatted(value);
 
 /** A number with so many decimals, as the language writes it. */
 export function fixed(value, digits) {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(locale(), options).format(value).replace("-", "−");
+  return formatted(value, options).replace("-", "−");
 }
 
 function counted(value, forms) {
@@ -41,13 +49,12 @@ export function bitsText(bits) {
 /** A share as percent; below a thousandth of a percent as odds, which can still be pictured. */
 export function shareText(share) {
   const percent = 100 * share;
-  const rounded = (options, value) => new Intl.NumberFormat(locale(), options).format(value);
   if (percent >= 99.95) return say("nearlyAll");
   if (percent >= 10) return `${fixed(percent, 0)} %`;
   if (percent >= 1) return `${fixed(percent, 1)} %`;
-  if (percent >= 0.001) return `${rounded({ minimumSignificantDigits: 2, maximumSignificantDigits: 2 }, percent)} %`;
+  if (percent >= 0.001) return `${formatted(percent, { minimumSignificantDigits: 2, maximumSignificantDigits: 2 })} %`;
   if (share < 1e-15) return say("almostNever");
-  return say("oneIn", { n: rounded({ notation: "compact", maximumSignificantDigits: 2 }, 1 / share) });
+  return say("oneIn", { n: formatted(1 / share, { notation: "compact", maximumSignificantDigits: 2 }) });
 }
 
 /** What a reader of token t should hear and see, from the trace alone. */

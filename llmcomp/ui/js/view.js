@@ -83,6 +83,7 @@ class LinkedView {
     this.message = message;
     this.home = whole;
     this.run = message.live ? message.run : null;
+    this.result = null;
     if (!watching) return;
     this.label = (id) => tokenLabel(this.home.words.get(id) || new Uint8Array());
     this.enter(whole, this.mode);
@@ -110,6 +111,7 @@ class LinkedView {
   }
 
   build() {
+    this.result = null;
     this.tape = make("div", "lv-tape", [], { role: "group", tabindex: "0", "aria-label": say("tape") });
     this.canvas = make("canvas", "lv-canvas", [], { role: "img" });
     this.stage = make("div", "lv-stage", this.canvas, { tabindex: "0", role: "group", "aria-label": say("stage") });
@@ -153,6 +155,8 @@ class LinkedView {
     this.aimed = null;
     this.taped = -1;
     this.floors.drawn = null;
+    this.dear = trace === this.home ? dearest(trace) : this.dear;
+    this.result = this.result ?? this.resultText();
     this.root.dataset.mode = mode.name || "words";
     this.verdict.hidden = true;
     rename(this.blindButton, say(mode.blind ? "allWords" : "onlyNumber"), "D");
@@ -592,11 +596,11 @@ class LinkedView {
       3: () => this.goHome(count),
       4: () => {
         this.goHome(count);
-        this.look(dearest(this.home));
+        this.look(this.dear);
         this.closeCard(); // a sheet would hide the caption
       },
       5: () => {
-        if (this.home.count) this.fork(dearest(this.home), this.rival());
+        if (this.home.count) this.fork(this.dear, this.rival());
       },
       6: () => {
         if (this.mode.blind) this.goHome(0);
@@ -660,7 +664,7 @@ class LinkedView {
   drawFloors() {
     const { f } = this.player;
     const t = Math.max(Math.min(Math.floor(f), this.trace.count - 1), 0);
-    const asked = questionEdges(this.trace, t, f - t, false);
+    const asked = this.floors.floor === FLOORS.questions ? questionEdges(this.trace, t, f - t, false) : null;
     const place = { t, reached: asked ? asked.at : this.trace.nd[t], before: Math.floor(f) };
     if (this.mode.blind && f < this.trace.count && this.floors.floor === FLOORS.questions) place.t = Math.max(t - 1, 0);
     if (this.floors.floor === FLOORS.word && !this.player.moving) this.openCard(t);
@@ -690,8 +694,8 @@ class LinkedView {
   }
 
   captionOf(beat) {
-    if (beat === 3) return this.resultText();
-    if (beat === 4) return say("beat4", tokenFacts(this.home, dearest(this.home), (id) => this.word(id)));
+    if (beat === 3) return this.result;
+    if (beat === 4) return say("beat4", tokenFacts(this.home, this.dear, (id) => this.word(id)));
     if (beat === 6) return say(this.player.f < this.trace.count ? "decoding" : "decoded");
     return say(`beat${beat}`);
   }
@@ -709,7 +713,7 @@ class LinkedView {
 
   /** The likeliest word that the text did not say where it cost most. */
   rival() {
-    return ballot(this.home, dearest(this.home)).find(({ chosen }) => !chosen) || { id: this.home.id[0], lo: 0, r: 1 };
+    return ballot(this.home, this.dear).find(({ chosen }) => !chosen) || { id: this.home.id[0], lo: 0, r: 1 };
   }
 
   resultText() {
