@@ -16,7 +16,7 @@ from llmcomp.bill import Bill, ModelSize
 from llmcomp.errors import FormatError, LLMCompError
 from llmcomp.models.size import size_of
 from llmcomp.steps import Progress
-from llmcomp.ui import handlers, jobs, views
+from llmcomp.ui import handlers, jobs, theatre, views
 from llmcomp.ui.theatre import Piece
 
 TINY = Path(__file__).parent / "models" / "tiny"
@@ -153,7 +153,7 @@ def test_bad_files_are_refused_in_one_line() -> None:
 def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def endless(blob: bytes) -> Iterator[Progress]:
+    def endless(blob: bytes, **_: object) -> Iterator[Progress]:
         try:
             for done in itertools.count():
                 yield Progress("decode", done, 100_000)
@@ -161,8 +161,8 @@ def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.M
             closed.append(True)
 
     info = SimpleNamespace(plain_bytes=100_000, model="m")
-    fake = SimpleNamespace(get_info=lambda blob: info, decompressing=endless)
-    monkeypatch.setattr(handlers, "codec", fake)
+    monkeypatch.setattr(handlers, "codec", SimpleNamespace(get_info=lambda blob: info))
+    monkeypatch.setattr(theatre, "codec", SimpleNamespace(decompressing=endless))
     job = handlers.decompress(None, "YWJj")
     first, second = next(job), next(job)
     assert isinstance(first, handlers.Working)

@@ -38,7 +38,8 @@ function bar({ id, r, chosen }, label, choose) {
 function contextOf(trace, t) {
   let from = Math.max(trace.offset[t] - CONTEXT_BYTES, 0);
   while ((trace.text[from] & 0xc0) === 0x80) from += 1;
-  return tokenLabel(trace.text.subarray(from, trace.offset[t]));
+  const text = tokenLabel(trace.text.subarray(from, trace.offset[t]));
+  return from > 0 ? `… ${text}` : text;
 }
 
 /** Fills `root` with the card of token t; `choose(candidate)` answers a click on a bar. */
