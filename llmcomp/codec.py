@@ -957,7 +957,7 @@ def _decode_lm(
 ) -> Generator[int, None, tuple[list[bytes], list[Tokens]]]:
     """Decodes a segment's lanes: yields bytes done, returns each lane's bytes and ids."""
     witness = None
-    if watch and len(segment.lanes) == 1 and numerics.profile is Profile.FIXED:
+    if watch is not None and len(segment.lanes) == 1 and numerics.profile is Profile.FIXED:
         witness = Witness(model, segment.lanes[0], helped=segment.helped)
     decoding = decode_lanes(
         model,

@@ -87,7 +87,8 @@ class Trace:
         lanes: one trace a lane, in the order of the text.
         token_bytes: the model's vocabulary.
         model: its registry name.
-        kind: ``encode``, or ``rehearse`` when a damaged blob was followed.
+        kind: ``encode``, ``decode`` while a decoder is watched, or ``rehearse`` when a damaged blob
+            was followed.
     """
 
     lanes: Sequence[LaneTrace]

@@ -162,7 +162,8 @@ def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.M
 
     info = SimpleNamespace(plain_bytes=100_000, model="m")
     monkeypatch.setattr(handlers, "codec", SimpleNamespace(get_info=lambda blob: info))
-    monkeypatch.setattr(theatre, "codec", SimpleNamespace(decompressing=endless))
+    fake = SimpleNamespace(get_info=lambda blob: info, decompressing=endless)
+    monkeypatch.setattr(theatre, "codec", fake)
     job = handlers.decompress(None, "YWJj")
     first, second = next(job), next(job)
     assert isinstance(first, handlers.Working)
@@ -268,3 +269,14 @@ def test_a_result_is_shown_with_its_model() -> None:
 
 def test_an_error_status_is_the_error_itself() -> None:
     assert views.failed(str(FormatError("no such thing")))["text"] == "no such thing"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_cannot_be_watched_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = base64.b64encode(llmcomp.compress(b"again " * 40, methods=("xz",))).decode()
+    assert decoded(None, stored).message["say"] == "nothingToWatch"
+    monkeypatch.setattr(theatre, "MAX_WATCHED_BYTES", 100)
+    long = base64.b64encode(compressed(KNOWN).blob).decode()
+    *steps, last = handlers.decompress(None, long)
+    assert last.message["say"] == "tooLongToWatch"
+    assert not any(isinstance(step, Piece) for step in steps)

@@ -21,6 +21,7 @@ from llmcomp.ui.jobs import InputError, encoded
 
 __all__ = [
     "MAX_DAMAGED_BYTES",
+    "MAX_WATCHED_BYTES",
     "Piece",
     "damage",
     "decoding",
@@ -28,6 +29,9 @@ __all__ = [
     "rehearsed",
     "with_damage",
 ]
+
+MAX_WATCHED_BYTES = 20_000
+"""Bytes of text whose decoding is traced as well; longer ones take long enough without that."""
 
 MAX_DAMAGED_BYTES = 5_000
 """Bytes of text that are decoded twice, word by word, to show what one bit did."""
@@ -96,7 +100,10 @@ def decoding(blob: bytes) -> Generator[Progress | Piece, None, tuple[bytes, Mapp
     """
     run, known = secrets.token_hex(4), 0
     seen: list[Trace] = []
-    steps = codec.decompressing(blob, trace=True, watch=seen.append)
+    if short := codec.get_info(blob).plain_bytes <= MAX_WATCHED_BYTES:
+        steps = codec.decompressing(blob, trace=True, watch=seen.append)
+    else:
+        steps = codec.decompressing(blob)
     try:
         while True:
             step = next(steps)
@@ -107,20 +114,16 @@ def decoding(blob: bytes) -> Generator[Progress | Piece, None, tuple[bytes, Mapp
             yield step
     except StopIteration as end:
         result: codec.Decompressed = end.value
+        if not short:
+            return result.data, {"v": "view/1", "n": 0, "say": "tooLongToWatch"}
         return result.data, {**_performance(blob, result.trace), "run": run}
     finally:
         steps.close()
 
 
 def _performance(blob: bytes, trace: Trace | None) -> dict[str, Any]:
-    """Returns the message that lets a view decode a blob before a visitor's eyes.
-
-    Args:
-        blob: the blob.
-        trace: what its decoder did in the first segment, if a model of profile ``fixed`` coded it.
-    """
     if trace is None or not len(trace.lanes[0]):
-        return {"v": "view/1", "n": 0, "note": "No model was needed: there is nothing to watch."}
+        return {"v": "view/1", "n": 0, "say": "nothingToWatch"}
     return {**trace.wire(), "kind": "decode", "file": file_of(blob)}
 
 

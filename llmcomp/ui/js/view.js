@@ -60,7 +60,7 @@ class LinkedView {
     this.run = null;
     if (!message) return this.root.replaceChildren();
     speakIn(message.lang || document.documentElement.lang);
-    if (!message.len) return this.root.replaceChildren(make("p", "lv-note", message.note || ""));
+    if (!message.len) return this.root.replaceChildren(make("p", "lv-note", message.say ? say(message.say) : message.note || ""));
     try {
       this.home = parseTrace(message);
     } catch (error) {

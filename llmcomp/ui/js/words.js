@@ -97,6 +97,16 @@ export const WORDS = {
   page: ["{first} to {last} of {total}", "с {first} по {last} из {total}", "第 {first}–{last} 个，共 {total} 个"],
   previous: ["Previous 50", "Предыдущие 50", "前 50 个"],
   next: ["Next 50", "Следующие 50", "后 50 个"],
+  nothingToWatch: [
+    "No model was needed to decode this: there is nothing to watch.",
+    "Чтобы это раскодировать, модель не понадобилась: смотреть не на что.",
+    "解码这个文件不需要模型：没有什么可看的。",
+  ],
+  tooLongToWatch: [
+    "A text of this length is decoded without a picture.",
+    "Текст такой длины декодируется без рисунка.",
+    "这么长的文本解码时不显示图。",
+  ],
   unreadable: [
     "The trace could not be drawn; the file itself is not affected.",
     "След не удалось нарисовать; сам файл цел.",
