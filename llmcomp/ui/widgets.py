@@ -93,9 +93,7 @@ def damaged(event: gr.EventData) -> Mapping[str, Any]:
     try:
         return theatre.damage(event.blob, event.bit)
     except LLMCompError as error:
-        raise gr.Error(
-            html.escape(str(error)), title="That did not work", print_exception=False
-        ) from error
+        raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
 
 def status_line(**rest: Any) -> gr.HTML:
