@@ -16,7 +16,7 @@ import math
 import os
 import warnings
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -57,7 +57,7 @@ from llmcomp.errors import (
     MismatchError,
     ModelError,
 )
-from llmcomp.lanes import EncodedLane, decode_lanes, encode, encode_stepwise, record
+from llmcomp.lanes import EncodedLane, Witness, decode_lanes, encode, encode_stepwise, record
 from llmcomp.models import MODELS, load_downloaded, load_model, model_by_number, size_of_named
 from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.schedule import PRESETS, SCHEDULES, Preset, Schedule, cut_bytes, cut_evenly
@@ -84,6 +84,7 @@ Steer = str | Choice | SoftPrompt | None
 """How to say what stands in front of a text; see `compressing`."""
 
 _PROBE_BYTES = 4096
+_WATCHED_TOKENS = 20  # a second or two of a picture that shows them falling
 _WIDER = 3  # a margin that was too narrow grows eightfold
 _XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": SEGMENT_BYTES}]
 
@@ -315,6 +316,7 @@ def decompressing(
     model: str | LanguageModel | None = None,
     max_bytes: int | None = None,
     trace: bool = False,
+    watch: Callable[[Trace], None] | None = None,
 ) -> Steps[Decompressed]:
     """Decompresses a blob, step by step.
 
@@ -326,6 +328,8 @@ def decompressing(
             from strangers.
         trace: record the coder's steps in the first segment, if a model of profile ``fixed``
             coded it.
+        watch: called with that trace piece by piece, every few tokens, while they are decoded; only
+            if the first segment has a single lane. To see it live costs some time.
 
     Yields:
         `Progress`, in bytes.
@@ -348,7 +352,7 @@ def decompressing(
             f"the blob decodes to {parsed.plain_length:,} bytes; at most {max_bytes:,} are allowed "
             "here"
         )
-    return _decompressing(parsed, model, trace)
+    return _decompressing(parsed, model, trace, watch)
 
 
 def get_info(source: ReadableBuffer | os.PathLike[str] | IO[bytes]) -> BlobInfo:
@@ -799,13 +803,18 @@ def _verified(
 
 
 def _decompressing(
-    parsed: Container, model: str | LanguageModel | None, trace: bool
+    parsed: Container,
+    model: str | LanguageModel | None,
+    trace: bool,
+    watch: Callable[[Trace], None] | None,
 ) -> Steps[Decompressed]:
     decoder = SegmentDecoder(parsed.header, model)
     parts: list[bytes] = []
     first_trace, done = None, 0
     for index, frame in enumerate(parsed.frames):
-        decoding = decoder.decode(frame.segment, index, done, parsed.plain_length)
+        decoding = decoder.decode(
+            frame.segment, index, done, parsed.plain_length, None if index else watch
+        )
         plain, tokens = yield from decoding
         if trace and index == 0 and tokens and parsed.header.numerics.profile is Profile.FIXED:
             first_trace = decoder.trace(frame.segment, tokens)
@@ -828,7 +837,12 @@ class SegmentDecoder:
         self._loaded: tuple[LanguageModel, Schedule, Numerics] | None = None
 
     def decode(
-        self, segment: Segment, index: int, done: int, total: int
+        self,
+        segment: Segment,
+        index: int,
+        done: int,
+        total: int,
+        watch: Callable[[Trace], None] | None = None,
     ) -> Steps[tuple[bytes, list[Tokens]]]:
         """Decodes a segment and checks its plain bytes.
 
@@ -837,6 +851,7 @@ class SegmentDecoder:
             index: its place, from 0.
             done: plain bytes before it.
             total: plain bytes in all.
+            watch: as in `decompressing`.
 
         Returns:
             The plain bytes, and each lane's token ids if a model coded them.
@@ -851,7 +866,9 @@ class SegmentDecoder:
             )
         tokens: list[Tokens] = []
         if segment.method is Method.LM:
-            pieces, tokens = yield from self._decode(segment, f"segment {index}", done, total)
+            pieces, tokens = yield from self._decode(
+                segment, f"segment {index}", done, total, watch
+            )
             plain = b"".join(pieces)
         else:
             plain = _plain_without_model(segment, index)
@@ -882,12 +899,17 @@ class SegmentDecoder:
         return b"".join(pieces)
 
     def _decode(
-        self, segment: Segment, place: str, done: int, total: int
+        self,
+        segment: Segment,
+        place: str,
+        done: int,
+        total: int,
+        watch: Callable[[Trace], None] | None = None,
     ) -> Steps[tuple[list[bytes], list[Tokens]]]:
         """Decodes all of a segment that a model coded and checks its plain bytes."""
         model, schedule, numerics = self._for_lm()
         try:
-            decoding = _decode_lm(segment, model, schedule, numerics)
+            decoding = _decode_lm(segment, model, schedule, numerics, watch)
             pieces, tokens = yield from relay(decoding, "decode", done, total)
             _check_plain(segment, b"".join(pieces), place)
         except MismatchError as error:
@@ -930,13 +952,52 @@ def _check_plain(segment: Segment, plain: bytes, place: str) -> None:
 
 
 def _decode_lm(
-    segment: Segment, model: LanguageModel, schedule: Schedule, numerics: Numerics
+    segment: Segment,
+    model: LanguageModel,
+    schedule: Schedule,
+    numerics: Numerics,
+    watch: Callable[[Trace], None] | None = None,
 ) -> Generator[int, None, tuple[list[bytes], list[Tokens]]]:
     """Decodes a segment's lanes: yields bytes done, returns each lane's bytes and ids."""
-    tokens = yield from decode_lanes(
-        model, segment.lanes, schedule, agreement_of(numerics), helped=segment.helped
+    witness = None
+    if watch is not None and len(segment.lanes) == 1 and numerics.profile is Profile.FIXED:
+        witness = Witness(model, segment.lanes[0], helped=segment.helped)
+    decoding = decode_lanes(
+        model,
+        segment.lanes,
+        schedule,
+        agreement_of(numerics),
+        helped=segment.helped,
+        watch=witness,
     )
+    if watch is not None and witness is not None:
+        decoding = _watched(decoding, witness, watch, model)
+    tokens = yield from decoding
     return [model.tokenizer.decode(ids) for ids in tokens], tokens
+
+
+def _watched(
+    decoding: Generator[int, None, list[Tokens]],
+    witness: Witness,
+    watch: Callable[[Trace], None],
+    model: LanguageModel,
+) -> Generator[int, None, list[Tokens]]:
+    """Hands on what a witness saw, every few tokens and at the end."""
+
+    def tell() -> None:
+        watch(Trace([witness.piece()], model.tokenizer.token_bytes, model.name, "decode"))
+
+    while True:
+        try:
+            done = next(decoding)
+        except StopIteration as end:
+            if len(witness):
+                tell()
+            tokens: list[Tokens] = end.value
+            return tokens
+        if len(witness) >= _WATCHED_TOKENS:
+            tell()
+        yield done
 
 
 def _plain_without_model(segment: Segment, index: int) -> bytes:

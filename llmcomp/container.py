@@ -290,6 +290,47 @@ class Container:
         return sum(segment.plain_length for segment in segments if not segment.table)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a stretch ``[start, stop)`` of a blob's bytes is for.
+
+    Attributes:
+        name: ``header``, ``index`` (tag and lengths), ``number`` (a lane's payload), ``other``
+            (bytes that no model coded) or ``check``.
+        start: first byte.
+        stop: the byte after the last.
+    """
+
+    name: str
+    start: int
+    stop: int
+
+
+def anatomy(blob: bytes) -> list[Part]:
+    """Says what every byte of an intact blob is for, in order and without gaps.
+
+    Raises:
+        LLMCompError: if the blob is not intact.
+    """
+    parts: list[Part] = []
+
+    def upto(name: str, stop: int) -> None:
+        parts.append(Part(name, parts[-1].stop if parts else 0, stop))
+
+    frames = unpack(blob).frames
+    upto("header", frames[0].start)
+    for frame in frames:
+        upto("index", frame.payload - CRC_BYTES)
+        upto("check", frame.payload)
+        if frame.segment.method is Method.LM:
+            for lane in frame.segment.lanes:
+                upto("number", parts[-1].stop + len(lane.payload))
+        else:
+            upto("other", frame.stop - CRC_BYTES)
+        upto("check", frame.stop)
+    return [part for part in parts if part.stop > part.start]
+
+
 def pack(header: Header, segments: Sequence[Segment]) -> bytes:
     """Writes a blob of one or more segments."""
     packed = header.pack()

@@ -190,6 +190,7 @@ def decode_lanes(
     *,
     helped: bool = False,
     most_tokens: int | None = None,
+    watch: Witness | None = None,
 ) -> Generator[int, None, list[Tokens]]:
     """Decodes lanes in lockstep through the cached pass.
 
@@ -199,7 +200,9 @@ def decode_lanes(
         schedule: how windows move.
         agreement: how the encoder came to its probabilities.
         helped: whether online help had a part in it; then these must be all lanes of a segment.
-        most_tokens: stop every lane there at the latest; only a rehearsal of damage does.
+        most_tokens: stop every lane there at the latest, even one that has run past its plain
+            length; only a rehearsal of damage does.
+        watch: sees every token as it is found, where there is but one lane.
 
     Yields:
         Bytes decoded since the last yield.
@@ -220,7 +223,10 @@ def decode_lanes(
         def choose(
             logits: Float64Array, alive: npt.NDArray[np.bool_], _: int, reader: Reader = reader
         ) -> Tokens:
-            return reader.next(logits, alive)
+            tokens = reader.next(logits, alive)
+            if watch is not None:
+                watch.see(logits, tokens)
+            return tokens
 
         lengths = [due[lane] for lane in places]
         group = yield from _step_group(model, lengths, schedule, choose, most_tokens)
@@ -327,6 +333,49 @@ def record(
         _trace(model, ids, found, view, lane.payload)
         for ids, lane, found, view in zip(tokens, lanes, decisions, surveys, strict=True)
     ]
+
+
+class Witness:
+    """Traces one lane while it is decoded, by a second walk of the coder that stays in step.
+
+    Args:
+        model: the language model, of profile ``fixed``.
+        lane: the only lane of its segment.
+        helped: as in `decode_lanes`.
+    """
+
+    def __init__(self, model: LanguageModel, lane: Lane, *, helped: bool) -> None:
+        self._model, self._lane = model, lane
+        help_ = _help(model, [lane.plain_length]) if helped else NO_HELP
+        self._help, self._helped = help_.group([0]), helped
+        self._encoder = Encoder()
+        self._logits: list[Float64Array] = []
+        self._tokens: list[int] = []
+
+    def __len__(self) -> int:
+        """Tokens seen since the last `piece`."""
+        return len(self._tokens)
+
+    def see(self, logits: Float64Array, tokens: Tokens) -> None:
+        """Takes in the next token.
+
+        Args:
+            logits: float64[1, V], what the model said before it.
+            tokens: int64[1], its id.
+        """
+        self._logits.append(logits[0].copy())
+        self._tokens.append(int(tokens[0]))
+
+    def piece(self) -> LaneTrace:
+        """Returns the trace of the tokens seen since the last call; at least one."""
+        ids, logits = np.array(self._tokens, np.int64), np.stack(self._logits)
+        self._logits, self._tokens = [], []
+        tree = self._model.tree
+        decisions = EXACT.settle([EXACT.ask(tree, logits, ids)])
+        view = survey(tree, logits, ids)
+        if self._helped:
+            (decisions,), (view,) = help_decisions(tree, self._help, [ids], [decisions], [view])
+        return _trace(self._model, ids, decisions, view, self._lane.payload, self._encoder)
 
 
 def _batches(
@@ -480,9 +529,10 @@ def _trace(
     decisions: Decisions,
     view: Survey,
     payload: bytes,
+    encoder: Encoder | None = None,
 ) -> LaneTrace:
-    """Codes a lane again and gathers what the coder did, decision by decision, by tokens."""
-    registers = Encoder().push_recorded(decisions.p0, decisions.answers)
+    """Codes a lane, or its next tokens, again and gathers what the coder did, token by token."""
+    registers = (encoder or Encoder()).push_recorded(decisions.p0, decisions.answers)
     first = np.cumsum(decisions.counts) - decisions.counts
     last = first + decisions.counts - 1
     offset, share = narrowing(decisions.counts, registers)

@@ -25,7 +25,7 @@ from llmcomp.container import (
 )
 from llmcomp.errors import LLMCompError
 from llmcomp.lanes import decode_lanes, record
-from llmcomp.models.base import LanguageModel
+from llmcomp.models.base import LanguageModel, Tokens
 from llmcomp.steps import run
 from llmcomp.tracing import Trace
 
@@ -43,11 +43,13 @@ class Rehearsal:
             matter).
         verdict: the one line a user would read.
         trace: the path the damaged number takes, where there is one; only in profile ``fixed``.
+        split: in its lane, the first token that differs from the true one; None where none does.
     """
 
     outcome: Outcome
     verdict: str
     trace: Trace | None
+    split: int | None = None
 
 
 def rehearse(
@@ -55,7 +57,7 @@ def rehearse(
     flip: int | None = None,
     *,
     model: str | LanguageModel | None = None,
-    most_tokens: int = 512,
+    most_tokens: int = 60,
 ) -> Rehearsal:
     """Follows one flipped bit.
 
@@ -63,7 +65,8 @@ def rehearse(
         blob: an intact .llmc blob.
         flip: index of the bit to flip; bit 0 is the first byte's highest.
         model: as in `llmcomp.codec.decompressing`.
-        most_tokens: how far to follow the lane that holds the bit.
+        most_tokens: how far the trace follows the damaged number past the place where it leaves
+            the text.
 
     Raises:
         LLMCompError: if the blob is not intact to begin with.
@@ -135,15 +138,28 @@ def _follow(
                 schedule,
                 agreement_of(numerics),
                 helped=segment.helped,
-                most_tokens=most_tokens,
+                # a damaged number may say more than its lane has bytes for
+                most_tokens=None if lanes is segment.lanes else segment.plain_length,
             )
         )
         for lanes in (segment.lanes, bent)
     )
-    same = np.array_equal(true[place], astray[place])
-    outcome: Outcome = "spare" if same else "number"
+    split = _first_difference(true[place], astray[place])
+    outcome: Outcome = "spare" if split is None else "number"
     if numerics.profile is not Profile.FIXED:
-        return Rehearsal(outcome, verdict, None)
+        return Rehearsal(outcome, verdict, None, split)
+    seen = len(true[place]) if split is None else split + most_tokens
+    # what is learnt online at a step comes from steps before it: no lane need be longer
+    astray = [ids[:seen] for ids in astray]
     paths = record(chosen, astray, bent[some], schedule, helped=segment.helped)
     trace = Trace([paths[place]], chosen.tokenizer.token_bytes, chosen.name, "rehearse")
-    return Rehearsal(outcome, verdict, trace)
+    return Rehearsal(outcome, verdict, trace, split)
+
+
+def _first_difference(left: Tokens, right: Tokens) -> int | None:
+    """Finds where two lanes part; one that merely ends earlier parts at its end."""
+    shared = min(len(left), len(right))
+    apart = np.flatnonzero(left[:shared] != right[:shared])
+    if len(apart):
+        return int(apart[0])
+    return None if len(left) == len(right) else shared

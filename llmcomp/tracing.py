@@ -87,7 +87,8 @@ class Trace:
         lanes: one trace a lane, in the order of the text.
         token_bytes: the model's vocabulary.
         model: its registry name.
-        kind: ``encode``, or ``rehearse`` when a damaged blob was followed.
+        kind: ``encode``, ``decode`` while a decoder is watched, or ``rehearse`` when a damaged blob
+            was followed.
     """
 
     lanes: Sequence[LaneTrace]
@@ -157,8 +158,8 @@ class Trace:
             "tlo": _pack(t.candidate_offset[here], "<f4"),
             "tr": _pack(t.candidate_share[here], "<f4"),
             "nd": _pack(_capped(t.n_decisions[here], 255), "u1"),
-            "dbin": _pack(np.zeros_like(flags), "u1"),
-            "dr": _pack(_capped(t.decision_share[asked] * 65536.0, 65535), "<u2"),
+            # a share of 2**-20 is not rare: it needs a float
+            "dr": _pack(t.decision_share[asked], "<f4"),
             "dflag": _pack(flags, "u1"),
             "dcut": _pack(t.pivots[asked], id_type),
             "dict_id": _pack(mentioned, id_type),

@@ -240,10 +240,9 @@ def test_a_flipped_bit_is_followed_across_a_margin():
     data = b"hello world, this is " * 6
     blob = llmcomp.compress(data, model=FakeModel(), profile="tolerant", methods=("lm",))
     payload = unpack(blob).frames[0].payload
-    found = rehearse(blob, 8 * (payload + 9), model=FakeModel(), most_tokens=30)
+    found = rehearse(blob, 8 * (payload + 9), model=FakeModel())
     assert (found.outcome, found.trace) == ("number", None)
-    late = rehearse(blob, 8 * (len(blob) - 6) + 1, model=FakeModel(), most_tokens=2)
-    assert late.outcome == "spare"
+    assert found.split is not None
 
 
 def test_a_vocabulary_of_one_needs_no_decisions():

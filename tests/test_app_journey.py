@@ -335,13 +335,13 @@ def test_the_hero_moves_within_its_first_second_and_plays_once(visit: Any) -> No
     visitor = visit(viewport={"width": 1280, "height": 800})
     page = visitor.page
     page.wait_for_function("Number(document.querySelector('.lv-scrub').value) > 0", timeout=3000)
-    assert page.locator("#picture .lv-root").get_attribute("data-beat") == "1"
+    assert page.locator("#picture .lv-root").get_attribute("data-beat") == "2"
     page.locator(".lv-stage").focus()
     page.keyboard.press("Escape")
-    page.wait_for_selector("[data-beat='2']")
+    page.wait_for_selector("[data-beat='3']")
     assert "bytes of number" in page.locator(".lv-caption").inner_text()
     page.reload()
-    page.wait_for_selector("[data-beat='2']")
+    page.wait_for_selector("[data-beat='3']")
 
 
 def test_the_view_is_played_by_keys_alone(visit: Any) -> None:

@@ -37,8 +37,7 @@ FIELDS = {
     "tlo": "<f4",
     "tr": "<f4",
     "nd": "u1",
-    "dbin": "u1",
-    "dr": "<u2",
+    "dr": "<f4",
     "dflag": "u1",
     "dcut": "<u2",
     "dict_id": "<u2",
@@ -192,3 +191,42 @@ def test_nothing_to_trace_is_said(tiny):
             llmcomp.trace(b"abc", model=tiny).wire(**window)
     with pytest.raises(IndexError):
         llmcomp.trace(b"abc", model=tiny).wire(lane=1)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_watched_decoding_tells_what_the_encoder_recorded(tiny, online):
+    made = run(
+        codec.compressing(TEXT * 3, model=tiny, lanes=1, trace=True, online=online, methods=("lm",))
+    )
+    pieces = []
+    back = run(codec.decompressing(made.blob, model=tiny, watch=pieces.append))
+    assert back.data == TEXT * 3
+    (lane,) = made.trace.lanes
+    assert len(pieces) > 3
+    for name in (
+        "ids",
+        "offset",
+        "share",
+        "out",
+        "low",
+        "width",
+        "pending",
+        "carried",
+        "candidates",
+        "candidate_share",
+        "decision_share",
+        "answers",
+        "pivots",
+        "entropy_bits",
+    ):
+        joined = np.concatenate([getattr(piece.lanes[0], name) for piece in pieces])
+        np.testing.assert_array_equal(joined, getattr(lane, name), err_msg=name)
+    assert b"".join(piece.lanes[0].text for piece in pieces) == TEXT * 3
+    assert {piece.lanes[0].payload for piece in pieces} == {lane.payload}
+
+
+def test_a_blob_of_several_lanes_is_decoded_unwatched(tiny):
+    made = run(codec.compressing(TEXT, model=tiny, lanes=2, methods=("lm",)))
+    pieces = []
+    assert run(codec.decompressing(made.blob, model=tiny, watch=pieces.append)).data == TEXT
+    assert pieces == []

@@ -17,7 +17,8 @@ from llmcomp.bill import Bill, ModelSize
 from llmcomp.errors import DamagedError, LLMCompError
 from llmcomp.models.size import size_of
 from llmcomp.steps import Progress
-from llmcomp.ui import handlers, jobs, programs, views
+from llmcomp.ui import handlers, jobs, programs, theatre, views
+from llmcomp.ui.theatre import Piece
 from llmcomp.ui.words import Words
 
 EN, RU, ZH = Words("en"), Words("ru"), Words("zh")
@@ -70,6 +71,22 @@ def test_programs_get_plain_values_back_and_forth() -> None:
     back = programs.decompress_text(base64.b64encode(raw.blob).decode())
     assert back["text"] is None
     assert base64.b64decode(back["data"]) == b"\xff" * 99
+
+
+@pytest.mark.usefixtures("tiny")
+def test_decoding_is_shown_while_it_runs() -> None:
+    result = compressed(KNOWN)
+    *steps, last = handlers.decompress(None, base64.b64encode(result.blob).decode())
+    pieces = [step.message for step in steps if isinstance(step, Piece)]
+    assert len(pieces) > 2
+    assert {piece["run"] for piece in pieces} == {last.message["run"]}
+    known = 0
+    for piece in pieces:
+        assert piece["from"] == known
+        known += len(base64.b64decode(piece["len"]))
+    assert last.message["kind"] == "decode"
+    assert len(base64.b64decode(last.message["len"])) >= known
+    assert last.message["payload"] == result.message["payload"]
 
 
 @pytest.mark.usefixtures("tiny")
@@ -157,7 +174,7 @@ def test_bad_files_are_refused_in_one_line() -> None:
 def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def endless(blob: bytes) -> Iterator[Progress]:
+    def endless(blob: bytes, **_: object) -> Iterator[Progress]:
         try:
             for done in itertools.count():
                 yield Progress("decode", done, 100_000)
@@ -165,8 +182,9 @@ def test_progress_is_passed_on_sparingly_and_stops_the_job(monkeypatch: pytest.M
             closed.append(True)
 
     info = SimpleNamespace(plain_bytes=100_000, model="m")
+    monkeypatch.setattr(handlers, "codec", SimpleNamespace(get_info=lambda blob: info))
     fake = SimpleNamespace(get_info=lambda blob: info, decompressing=endless)
-    monkeypatch.setattr(handlers, "codec", fake)
+    monkeypatch.setattr(theatre, "codec", fake)
     job = handlers.decompress(None, "YWJj")
     first, second = next(job), next(job)
     assert isinstance(first, handlers.Working)
@@ -275,3 +293,14 @@ def test_numbers_are_written_as_the_language_does() -> None:
     assert views.number(1234.5, EN) == views.number(1234.5, ZH) == "1,234.5"
     assert views.number(1234.5, RU) == "1\u00a0234,5"
     assert "0,250" in RU("finished", raw=8, size=2, rate=0.25, bits=2.0, time="x")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_cannot_be_watched_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = base64.b64encode(llmcomp.compress(b"again " * 40, methods=("xz",))).decode()
+    assert decoded(None, stored).message["say"] == "nothingToWatch"
+    monkeypatch.setattr(theatre, "MAX_WATCHED_BYTES", 100)
+    long = base64.b64encode(compressed(KNOWN).blob).decode()
+    *steps, last = handlers.decompress(None, long)
+    assert last.message["say"] == "tooLongToWatch"
+    assert not any(isinstance(step, Piece) for step in steps)

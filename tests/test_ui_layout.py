@@ -39,7 +39,7 @@ def test_every_button_does_something(demo: Any) -> None:
 def test_no_value_reaches_a_template(demo: Any) -> None:
     drawn = [b for b in demo.blocks.values() if isinstance(b, gr.HTML) and b.js_on_load]
     own = [block for block in drawn if "llmcomp" in block.js_on_load]
-    assert len(own) == 9
+    assert len(own) == 10
     assert all("{" not in block.html_template for block in own)
 
 

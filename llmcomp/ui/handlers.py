@@ -24,9 +24,10 @@ from llmcomp.evaluate import baselines
 from llmcomp.models import load_model, resolve
 from llmcomp.space import offer
 from llmcomp.tracing import Trace
-from llmcomp.ui import hub_jobs, jobs, steering
+from llmcomp.ui import hub_jobs, jobs, steering, theatre
 from llmcomp.ui.jobs import MAX_INPUT_BYTES, MODELS, InputError, Working, stash
 from llmcomp.ui.steering import Learning, Wish
+from llmcomp.ui.theatre import Piece
 
 __all__ = [
     "MAX_BLOB_BYTES",
@@ -99,6 +100,7 @@ class Decoding:
         blob_bytes: size of the file it came from.
         model: name of the model that decoded it.
         elapsed_s: seconds for everything.
+        message: the trace of the decoder, or a note when there is none.
     """
 
     data: bytes
@@ -107,6 +109,7 @@ class Decoding:
     blob_bytes: int
     model: str
     elapsed_s: float
+    message: Mapping[str, Any]
 
 
 def model_line(model: str, text: str, path: str | None) -> str:
@@ -159,7 +162,7 @@ def compress(
         name=f"{jobs.speaking_name(text, path)}.llmc",
         bill=result.bill,
         sizes=sizes,
-        message=_message(result.trace, sizes),
+        message=_message(result.trace, method, sizes, result.blob),
         remarks=tuple(_remarks(result.trace, method, result.bill.notes)),
         checked=method == "lm",
         choice=steering.why(result.tried),
@@ -183,7 +186,7 @@ def _compressed_here(
     )
 
 
-def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
+def decompress(path: str | None, pasted: str) -> Iterator[Working | Piece | Decoding]:
     """Decodes an uploaded ``.llmc`` file, or one pasted as base64 or as a link.
 
     Args:
@@ -191,7 +194,7 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
         pasted: base64 of a blob, or a link that ends in it; only read when there is no file.
 
     Yields:
-        ``Working`` values, then one ``Decoding``.
+        ``Working`` values, pieces of the trace where it can be watched, then one ``Decoding``.
 
     Raises:
         LLMCompError: if there is no blob, or it is damaged, foreign or too large.
@@ -203,18 +206,20 @@ def decompress(path: str | None, pasted: str) -> Iterator[Working | Decoding]:
         raise InputError.of("too_long_to_decode", n=info.plain_bytes, limit=MAX_INPUT_BYTES)
     model = hub_jobs.takes(info)
     if model is None:
-        result = yield from jobs.reporting(codec.decompressing(blob))
+        data, message = yield from jobs.reporting(theatre.decoding(blob))
     else:
-        result = yield from hub_jobs.decompress(blob, info, model)
-    text = as_text(result.data)
+        data = (yield from hub_jobs.decompress(blob, info, model)).data
+        message = theatre.NOT_WATCHED
+    text = as_text(data)
     stem = Path(path).stem if path else "decoded"
     yield Decoding(
-        data=result.data,
+        data=data,
         text=text,
         name=f"{stem}.{'bin' if text is None else 'txt'}",
         blob_bytes=len(blob),
         model=str(info.model),
         elapsed_s=time.monotonic() - began,
+        message=message,
     )
 
 
@@ -237,10 +242,14 @@ def _from_base64(pasted: str) -> bytes:
         raise InputError.of("not_base64") from error
 
 
-def _message(trace: Trace | None, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+def _message(
+    trace: Trace | None, method: str, sizes: Mapping[str, int], blob: bytes
+) -> Mapping[str, Any]:
     if trace is None or not _is_drawn(trace):
         return {"v": "view/1", "n": 0, "sizes": dict(sizes)}
-    return {**trace.wire(lane=0, start=0, count=_TOKENS_DRAWN), "sizes": dict(sizes)}
+    # where another method won, the drawn number is not in the file
+    file = {} if method in _BEATEN else {"file": theatre.file_of(blob)}
+    return {**trace.wire(lane=0, start=0, count=_TOKENS_DRAWN), "sizes": dict(sizes), **file}
 
 
 def _is_drawn(trace: Trace) -> bool:

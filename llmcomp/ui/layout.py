@@ -19,7 +19,7 @@ import gradio as gr
 from llmcomp.errors import LLMCompError
 from llmcomp.space import offer
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, jobs, presets, programs, script, steering, views
+from llmcomp.ui import handlers, jobs, presets, programs, script, steering, theatre, views
 from llmcomp.ui.steer_page import steer_tab
 from llmcomp.ui.widgets import (
     AT_WORK,
@@ -314,21 +314,26 @@ def _decompress_tab(speaker: Speaker) -> gr.Textbox:
                 elem_id="decoded",
             )
             download = download_button(speaker, "download_bytes", "download-bytes")
+            view = linked_view(elem_id="theatre")
 
     # the newer of the two is meant
     pasted.change(None, [pasted, file], file, js="(text, file) => (text ? null : file)", **QUIET)
     file.upload(None, None, pasted, js="() => ''", **QUIET)
 
     def job(words: Words, *values: Any) -> Iterator[Updates]:
-        yield {text: "", download: gr.update(value=None, interactive=False)}
+        yield {text: "", view: None, download: gr.update(value=None, interactive=False)}
         for value in handlers.decompress(*values):
             if isinstance(value, handlers.Working):
                 yield {buttons.status: views.working(value, words)}
+                continue
+            if isinstance(value, theatre.Piece):
+                yield {view: value.message}
                 continue
             binary = words("binary", n=len(value.data))
             yield {
                 **buttons.ended(views.decoded(value, words)),
                 text: binary if value.text is None else value.text,
+                view: value.message,
                 download: gr.update(value=handlers.stash(value.name, value.data), interactive=True),
             }
 
@@ -336,7 +341,7 @@ def _decompress_tab(speaker: Speaker) -> gr.Textbox:
         speaker,
         buttons,
         [Start(buttons.start, job, [file, pasted])],
-        outputs=[text, download],
+        outputs=[text, view, download],
         stopped=lambda words: buttons.ended(views.stopped(words)),
     )
     return pasted

@@ -24,7 +24,7 @@ import numpy as np
 from llmcomp.bill import Bill, ModelSize
 from llmcomp.models import load_model
 from llmcomp.models.base import LanguageModel
-from llmcomp.ui import handlers, jobs
+from llmcomp.ui import handlers, jobs, theatre
 from llmcomp.ui.handlers import Compression
 
 __all__ = [
@@ -222,7 +222,7 @@ def _store(name: str, data: bytes, result: Compression, model: LanguageModel) ->
         "bill": asdict(result.bill),
         "remarks": result.remarks,
         "checked": result.checked,
-        "message": dict(result.message),
+        "message": dict(theatre.with_damage(result.message)),
     }
     path_of(name).write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
 

@@ -24,14 +24,18 @@ MODULES = (
     "label",
     "camera",
     "scene",
+    "words",
+    "say",
+    "store",
+    "dom",
     "tape",
+    "needle",
     "ruler",
     "play",
     "keys",
-    "say",
+    "ladder",
+    "machine",
     "colours",
-    "dom",
-    "store",
     "language",
     "theme",
     "head",
@@ -42,10 +46,16 @@ MODULES = (
     "strip",
     "card",
     "table",
+    "fork",
+    "growth",
+    "bytes",
+    "damage",
+    "floors",
+    "tour",
     "status",
     "curve",
-    "view",
     "page",
+    "view",
 )
 """Order of the modules: each stands after everything that runs while it is loaded."""
 
@@ -66,19 +76,33 @@ _OFFERED = (
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//.*\n|^\s*/\*\*(?s:.*?)\*/\n| +// .*$", re.MULTILINE)
+_LITERAL = re.compile(
+    r'"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`'
+    r"|(?:(?<=\()|(?<=[=,] ))/(?![/*])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n\[])+/"
+)
+_SPACE = re.compile(r"\s*([{};,])\s+|^\s+| *([()\[\]:=<>?&|*]) *", re.MULTILINE)
 
 
 @cache
 def joined() -> str:
     """Returns the modules as one script; it leaves one object of functions, ``llmcomp``, behind."""
     sources = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in MODULES)
-    bare = (_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", source))) for source in sources)
-    body = "\n".join(bare)
+    body = "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
+    body = _squeezed(_COMMENT.sub("", body))
     return (
         f'(() => {{\n"use strict";\n{body}\n'
         f"window.llmcomp = {{ {', '.join(_OFFERED)} }};\nopenPage();\n}})();\n"
     )
+
+
+def _squeezed(source: str) -> str:
+    """Drops the spaces that only people need, outside strings, templates and patterns."""
+    kept, at = [], 0
+    for literal in _LITERAL.finditer(source):
+        kept += [_SPACE.sub(r"\1\2", source[at : literal.start()]), literal[0]]
+        at = literal.end()
+    return "".join([*kept, _SPACE.sub(r"\1\2", source[at:])])
 
 
 def head() -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import gradio as gr
 
 from llmcomp.errors import LLMCompError
-from llmcomp.ui import steering, steering_views, views
+from llmcomp.ui import steering, steering_views, theatre, views
 from llmcomp.ui.jobs import LIMITS
 from llmcomp.ui.words import LANGUAGES, Words
 
@@ -109,7 +109,7 @@ def _properties(said: Mapping[str, Say], words: Words) -> dict[str, Any]:
     return {name: words(say) if isinstance(say, str) else say(words) for name, say in said.items()}
 
 
-def drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
+def drawn(value: Any, css_class: str, mount: str, events: str = "", **rest: Any) -> gr.HTML:
     """Makes an element that only our own script draws into, again in every new language.
 
     The template is static on purpose: whatever a template interpolates is parsed as HTML or as a
@@ -121,7 +121,7 @@ def drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
         html_template=f'<div class="{css_class}"></div>',
         js_on_load=(
             f"const root = element.querySelector('.{css_class}'), our = window.llmcomp;"
-            f"our.keepDrawn(root, our.{mount}(root), () => props.value, watch);"
+            f"our.keepDrawn(root, our.{mount}(root{events}), () => props.value, watch);"
         ),
         apply_default_css=False,
         **rest,
@@ -129,8 +129,32 @@ def drawn(value: Any, css_class: str, mount: str, **rest: Any) -> gr.HTML:
 
 
 def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTML:
-    """Makes the interval view over one trace; its value is a ``view/1`` message."""
-    return drawn(message, "lv-root", "mountView", **rest)
+    """Makes the interval view over one trace; its value is a ``view/1`` message.
+
+    Asked what a damaged bit would do, it sends the file it was given and the bit to the server; the
+    answer is a message, too.
+    """
+    # gradio learns the names of events from quoted strings in this script
+    events = ", (name, data) => name === 'damage' && trigger('damage', data)"
+    view = drawn(message, "lv-root", "mountView", events, **rest)
+    view.damage(
+        damaged,
+        None,
+        view,
+        show_progress="hidden",
+        concurrency_id="rehearsal",  # beside the jobs, which Stop can end: this takes seconds
+        concurrency_limit=1,
+        api_visibility="private",
+    )
+    return view
+
+
+def damaged(event: gr.EventData) -> Mapping[str, Any]:
+    """Answers a view that asked what one flipped bit does."""
+    try:
+        return theatre.damage(event.blob, event.bit)
+    except LLMCompError as error:
+        raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
 
 def status_line(**rest: Any) -> gr.HTML:

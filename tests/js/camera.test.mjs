@@ -106,6 +106,24 @@ test("no number is lost at a depth of 5,000 bits, nor in a token of 30 bits", ()
   }
 });
 
+test("a token of 60 bits stays sharp from end to end", () => {
+  const { trace, exact } = traceOf(40, (t) => (t === 20 ? 60 : 3));
+  assert.ok(Math.abs(trace.cum[21] - trace.cum[20] - 60) < 0.5);
+  const g = geometry(900, 340);
+  for (let t = 0; t <= 1; t += 0.01) {
+    const camera = cameraAt(trace, 20 + t);
+    for (const { box, lo, w } of pathBoxes(trace, camera, g)) {
+      for (const [end, u] of [[false, lo], [true, lo + w]]) {
+        const row = yOf(camera, g, u);
+        if (Math.abs(row) > 4 * g.height) continue;
+        const apart = Math.abs(row - exactRow(exact, camera, g, box, end));
+        assert.ok(apart < TOLERANCE_PX, `${apart} px at ${t}`);
+      }
+    }
+    assert.ok(sceneAt(trace, 20 + t, g).goal > 0);
+  }
+});
+
 test("past tokens are as wide as they cost", () => {
   const { trace } = traceOf(30, (t) => t % 4);
   const g = geometry(900, 340);

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { geometry } from "../../llmcomp/ui/js/camera.js";
 import { sceneAt } from "../../llmcomp/ui/js/scene.js";
 import { pushedBytes } from "../../llmcomp/ui/js/tape.js";
-import { parseTrace, registers } from "../../llmcomp/ui/js/wire.js";
+import { needleAt } from "../../llmcomp/ui/js/needle.js";
+import { parseTrace, questions, registers } from "../../llmcomp/ui/js/wire.js";
 
 const trace = parseTrace(JSON.parse(readFileSync(0, "utf-8")));
 const number = (bytes) => [...bytes].reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
@@ -23,6 +24,33 @@ for (let t = 0; t <= trace.count; t += 1) {
   // registers are sent without their last 24 bits, so one unit either way is rounding
   assert.ok(place >= BigInt(low) - 1n, `the number lies below box ${t}`);
   assert.ok(place <= BigInt(low) + BigInt(rng) + 1n, `the number lies above box ${t}`);
+}
+
+// The whole number lies in the last box, and no shorter one does.
+const end = registers(trace, trace.count);
+const low = (number(pushedBytes(trace, trace.count)) << 32n) + BigInt(end.low);
+const high = low + BigInt(end.rng);
+for (let bytes = 0; bytes < trace.payload.length; bytes += 1) {
+  const unit = 1n << BigInt(8 * (end.out + 4 - bytes));
+  const first = ((low + 1n + unit - 1n) / unit) * unit; // one unit of the window is rounding
+  assert.ok(first >= high - 1n, `${bytes} bytes would do`);
+}
+for (let t = 0; t <= trace.count; t += 1) {
+  const u = needleAt(trace, t);
+  assert.ok(u >= 0 && u <= 1, `the number left box ${t}`);
+}
+
+// Waiting bytes are those that a later carry may change, and a carry changes no others.
+for (let t = 1; t <= trace.count; t += 1) {
+  const { out, pend } = registers(trace, t);
+  const now = pushedBytes(trace, t).subarray(0, out - pend);
+  assert.deepEqual([...now], [...trace.payload.subarray(0, now.length), ...new Array(Math.max(now.length - trace.payload.length, 0)).fill(0)]);
+}
+
+// The questions end in the token's own box.
+for (let t = 0; t < trace.count; t += 1) {
+  const share = questions(trace, t).reduce((product, item) => product * item.share, 1);
+  assert.ok(Math.abs(Math.log2(share / trace.r[t])) < 1e-4, `questions of token ${t}`);
 }
 
 const spent = trace.cost.reduce((sum, bits) => sum + bits, 0);

@@ -50,6 +50,24 @@ function frequencies(size, truth, bits, next) {
   return freqs;
 }
 
+/** The yes-or-no questions down a balanced tree over the vocabulary, in dictionary order. */
+function decisionsOf(freqs, truth) {
+  const mass = (from, to) => Number(freqs.slice(from, to).reduce((total, value) => total + value, 0n));
+  const asked = [];
+  let [low, high] = [0, freqs.length];
+  while (high - low > 1) {
+    const cut = (low + high) >> 1;
+    const after = truth >= cut;
+    const share = (after ? mass(cut, high) : mass(low, cut)) / mass(low, high);
+    asked.push({ cut, after, share });
+    if (after) low = cut;
+    else high = cut;
+  }
+  return asked;
+}
+
+const MOST_STEP_BITS = 28; // one table of the coder has 32 bits; a dearer token takes two
+
 class Coder {
   constructor() {
     this.low = 0n;
@@ -114,6 +132,14 @@ class Coder {
   }
 }
 
+/** A file as the real one is built: header, checksum, number, checksum. */
+function fileAround(payload) {
+  const bytes = Buffer.concat([Buffer.from("LLMC\x11\x01"), Buffer.alloc(4, 7), payload, Buffer.alloc(4, 9)]);
+  const stop = 10 + payload.length;
+  const parts = [["header", 0, 6], ["check", 6, 10], ["number", 10, stop], ["check", stop, stop + 4]];
+  return { bytes: bytes.toString("base64"), parts, number: 10 };
+}
+
 /** Codes the tokens; returns the message and, per step, exact edges `{number, low, range, out}`. */
 export function makeMessage(tokens, { bits = () => 3, extra = ["zebra"], seed = 1 } = {}) {
   const vocab = vocabulary(tokens, extra);
@@ -128,18 +154,33 @@ export function makeMessage(tokens, { bits = () => 3, extra = ["zebra"], seed = 
     car: new Uint8Array(n), tid: new Uint16Array(K * n), tlo: new Float32Array(K * n), tr: new Float32Array(K * n),
     nd: new Uint8Array(n),
   };
+  const [dr, dflag, dcut] = [[], [], []];
   const exact = [{ number: 0n, low: 0n, range: WINDOW - 1n, out: 0 }];
   tokens.forEach((word, t) => {
     const id = places.get(base64(word));
-    const freqs = frequencies(vocab.length, id, bits(t), next);
+    const more = Math.max(bits(t) - MOST_STEP_BITS, 0);
+    const freqs = frequencies(vocab.length, id, bits(t) - more, next);
     const starts = [0n];
     freqs.forEach((freq) => starts.push(starts[starts.length - 1] + freq));
     const order = freqs.map((_, i) => i).sort((x, y) => Number(freqs[y] - freqs[x]));
     const step = coder.step(starts[id], freqs[id]);
+    if (more > 0) {
+      const last = coder.step(TOTAL / 3n, TOTAL >> BigInt(more));
+      [step.lo, step.r] = [step.lo + step.r * last.lo, step.r * last.r];
+      step.car = Math.max(step.car, last.car);
+    }
+    const asked = decisionsOf(freqs, id);
+    if (more > 0) asked.push({ cut: id, after: false, share: 2 ** -more });
+    a.nd[t] = asked.length;
+    for (const { cut, after, share: kept } of asked) {
+      dr.push(kept);
+      dflag.push(after ? 1 : 0);
+      dcut.push(cut);
+    }
     const share = (i) => Number(freqs[i]) / Number(TOTAL);
     a.id[t] = id;
     a.len[t] = word.length;
-    a.ideal[t] = -Math.log2(share(id));
+    a.ideal[t] = more - Math.log2(share(id));
     a.cost[t] = -Math.log2(step.r);
     a.ent[t] = 1024 * freqs.reduce((sum, _, i) => sum - share(i) * Math.log2(share(i)), 0);
     a.rank[t] = order.indexOf(id);
@@ -159,10 +200,11 @@ export function makeMessage(tokens, { bits = () => 3, extra = ["zebra"], seed = 
   const message = {
     v: "view/1", run: "fixture", kind: "encode", lane: 0, lanes: 1, model: "fixture", profile: "fixed",
     n, k: K, from: 0, id_bytes: 2, text: Buffer.from(text).toString("base64"), payload: base64(payload),
-    bill: {}, sizes: { raw: text.length, gzip: text.length + 20, llmc: payload.length + 24 }, note: "",
+    file: fileAround(payload), sizes: { raw: text.length, gzip: text.length + 20, llmc: payload.length + 24 }, note: "",
     dict_id: base64(Uint16Array.from(vocab.keys())), dict_len: base64(Uint8Array.from(vocab, (w) => w.length)),
     dict_bytes: Buffer.concat(vocab).toString("base64"),
   };
+  Object.assign(a, { dr: Float32Array.from(dr), dflag: Uint8Array.from(dflag), dcut: Uint16Array.from(dcut) });
   for (const [name, array] of Object.entries(a)) message[name] = base64(array);
   return { message, exact, payload, vocab };
 }

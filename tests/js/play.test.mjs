@@ -86,7 +86,8 @@ test("keys act only when nobody else owns them", () => {
   assert.equal(actionOf(key("ArrowRight", { ctrlKey: true })), null);
   assert.equal(actionOf({ key: " ", target: { tagName: "BUTTON" } }), null);
   assert.equal(actionOf({ key: "ArrowLeft", target: { tagName: "INPUT" } }), null);
-  assert.equal(actionOf(key("q")), null);
+  assert.equal(actionOf(key("Q")), "questions");
+  assert.equal(actionOf(key("y")), null);
 });
 
 test("shares and bits are told with the digits that matter", () => {
@@ -101,7 +102,7 @@ test("shares and bits are told with the digits that matter", () => {
 
 test("the spoken line tells token, share, rank, cost, expectation and sum", () => {
   const trace = traceOf(4, () => 3);
-  const line = say.token(tokenFacts(trace, 2, (id) => tokenLabel(trace.words.get(id))));
+  const line = say("token", tokenFacts(trace, 2, (id) => tokenLabel(trace.words.get(id))));
   assert.match(line, /^Token 3 of 4, .+: given [\d.]+ %, rank \d+, cost 3\.0 bits; expected .+, \d+.* %\. 9\.0 bits so far\.$/);
 });
 

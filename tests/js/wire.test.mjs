@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cells, runLabel, shown, tokenLabel } from "../../llmcomp/ui/js/label.js";
-import { candidates, parseTrace, registers } from "../../llmcomp/ui/js/wire.js";
+import { candidates, continued, parseTrace, registers } from "../../llmcomp/ui/js/wire.js";
 import { makeMessage, words } from "./fixture.mjs";
 
 const bytes = (text) => new TextEncoder().encode(text);
@@ -70,4 +70,29 @@ test("tokens that end inside a character share one cell", () => {
   const tokens = [bytes("a"), star.slice(0, 1), star.slice(1, 2), star.slice(2), bytes("b")];
   const trace = parseTrace(makeMessage(tokens).message);
   assert.deepEqual(cells(trace), [{ first: 0, end: 1 }, { first: 1, end: 4 }, { first: 4, end: 5 }]);
+});
+
+test("pieces of a trace join to the whole, and one out of turn is refused", () => {
+  const { message } = makeMessage(words("one two three four five six seven eight nine ten"));
+  const whole = parseTrace(message);
+  const cut = (from, end) => {
+    const part = { ...message, from, n: end };
+    const asked = (t) => whole.asked[t];
+    const ranges = { tid: [6 * from, 6 * end], tlo: [6 * from, 6 * end], tr: [6 * from, 6 * end] };
+    for (const name of ["dr", "dflag", "dcut"]) ranges[name] = [asked(from), asked(end)];
+    for (const name of ["id", "len", "ideal", "cost", "ent", "rank", "lo", "r", "out", "low", "rng", "pend", "car", "nd"]) {
+      ranges[name] = [from, end];
+    }
+    for (const [name, [first, last]] of Object.entries(ranges)) {
+      const array = whole[name].slice(first, last);
+      part[name] = Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
+    }
+    part.text = Buffer.from(whole.text.slice(whole.offset[from], whole.offset[end])).toString("base64");
+    return parseTrace(part);
+  };
+  const joined = continued(continued(cut(0, 3), cut(3, 7)), cut(7, whole.count));
+  for (const name of ["id", "lo", "r", "cum", "offset", "asked", "dr", "dcut", "text", "low"]) {
+    assert.deepEqual([...joined[name]], [...whole[name]], name);
+  }
+  assert.equal(continued(cut(0, 3), cut(4, 7)), null);
 });

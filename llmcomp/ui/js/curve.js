@@ -1,23 +1,14 @@
 // The loss of a training, epoch by epoch: two lines, and dashed the losses without a prompt.
 
-import { make } from "./dom.js";
+import { make, shape } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg"; // a name: nothing is fetched
 const WIDTH = 320;
 const HEIGHT = 120;
 const LEFT = 40;
 const BELOW = 18;
 const ROOM = 6;
 const KINDS = ["train", "held"];
-const WORDS = ["training part", "held-out part"];
-
-function drawn(tag, className, attributes, text = "") {
-  const element = document.createElementNS(SVG, tag);
-  element.setAttribute("class", className);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.textContent = text;
-  return element;
-}
+const KIND_NAMES = ["training part", "held-out part"];
 
 /** Least and greatest loss that must be seen, with some room; never a range of one point. */
 export function lossRange({ points, plain }) {
@@ -42,20 +33,20 @@ function picture(message) {
   const [low, high] = range;
   const bottom = HEIGHT - BELOW;
   const y = (loss) => ROOM + ((bottom - ROOM) * (high - loss)) / (high - low);
-  const svg = drawn("svg", "ls-picture", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" });
-  svg.append(drawn("path", "ls-axis", { d: `M${LEFT},${ROOM}V${bottom}H${WIDTH - ROOM}` }));
+  const svg = shape("svg", "ls-picture", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" });
+  svg.append(shape("path", "ls-axis", { d: `M${LEFT},${ROOM}V${bottom}H${WIDTH - ROOM}` }));
   for (const loss of range) {
-    svg.append(drawn("text", "ls-text ls-end", { x: LEFT - 5, y: Math.min(y(loss) + 8, bottom) }, loss.toFixed(2)));
+    svg.append(shape("text", "ls-text ls-end", { x: LEFT - 5, y: Math.min(y(loss) + 8, bottom) }, loss.toFixed(2)));
   }
-  svg.append(drawn("text", "ls-text", { x: LEFT, y: HEIGHT - 4 }, "epoch 0"));
-  svg.append(drawn("text", "ls-text ls-end", { x: WIDTH - ROOM, y: HEIGHT - 4 }, String(message.epochs)));
+  svg.append(shape("text", "ls-text", { x: LEFT, y: HEIGHT - 4 }, "epoch 0"));
+  svg.append(shape("text", "ls-text ls-end", { x: WIDTH - ROOM, y: HEIGHT - 4 }, String(message.epochs)));
   KINDS.forEach((name, kind) => {
     const plain = message.plain[kind];
-    if (plain !== null) svg.append(drawn("path", `ls-plain ls-${name}`, { d: `M${LEFT},${y(plain)}H${WIDTH - ROOM}` }));
+    if (plain !== null) svg.append(shape("path", `ls-plain ls-${name}`, { d: `M${LEFT},${y(plain)}H${WIDTH - ROOM}` }));
     const path = lossPath(message, kind, range);
-    svg.append(drawn("polyline", `ls-line ls-${name}`, { points: path.join(" ") }));
+    svg.append(shape("polyline", `ls-line ls-${name}`, { points: path.join(" ") }));
     const last = path.length ? path[path.length - 1].split(",") : null;
-    if (last) svg.append(drawn("circle", `ls-dot ls-${name}`, { cx: last[0], cy: last[1], r: 3 }));
+    if (last) svg.append(shape("circle", `ls-dot ls-${name}`, { cx: last[0], cy: last[1], r: 3 }));
   });
   return svg;
 }
@@ -66,7 +57,7 @@ export function lossWords({ points, plain }) {
   const said = KINDS.map((_, kind) => {
     if (plain[kind] === null) return "";
     const now = last[kind] === null ? "" : `${last[kind].toFixed(3)}, `;
-    return `${WORDS[kind]} ${now}without a prompt ${plain[kind].toFixed(3)} (dashed)`;
+    return `${KIND_NAMES[kind]} ${now}without a prompt ${plain[kind].toFixed(3)} (dashed)`;
   });
   return `Bits per byte: ${said.filter(Boolean).join("; ")}.`;
 }
@@ -77,7 +68,7 @@ export function mountCurve(root) {
     const empty = !message || !message.epochs;
     root.hidden = empty;
     if (empty) return root.replaceChildren();
-    const keys = KINDS.map((name, kind) => make("span", `ls-key ls-${name}`, WORDS[kind])).filter(
+    const keys = KINDS.map((name, kind) => make("span", `ls-key ls-${name}`, KIND_NAMES[kind])).filter(
       (_, kind) => message.plain[kind] !== null,
     );
     return root.replaceChildren(make("div", "ls-keys", keys), picture(message), make("p", "caption", lossWords(message)));

@@ -15,3 +15,20 @@ export function button(className, text, name, act) {
   element.addEventListener("click", act);
   return element;
 }
+
+/** Gives a button another text; what is read out starts with it and names the key. */
+export function rename(item, text, key) {
+  item.textContent = text;
+  item.setAttribute("aria-label", key ? `${text} (${key})` : text);
+}
+
+const SVG = "http://www.w3.org/2000/svg"; // a name: nothing is fetched
+
+/** A shape of an SVG picture with a class, attributes and text. */
+export function shape(tag, className, attributes, text = "") {
+  const element = document.createElementNS(SVG, tag);
+  element.setAttribute("class", className);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.textContent = text;
+  return element;
+}

@@ -7,6 +7,8 @@ import { carryRow, cellEdges, cellsAt, stopCell } from "./ruler.js";
 import { bitsText, say, shareText } from "./say.js";
 import { sceneAt } from "./scene.js";
 import { shorten } from "./label.js";
+import { foreignNeedle, needleAt } from "./needle.js";
+import { questionEdges } from "./ladder.js";
 import { registers } from "./wire.js";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
@@ -14,6 +16,8 @@ const LABEL_PX = 11;
 const BOTH_PX = 40;
 const BAND_LABEL_PX = 16;
 const LONGEST_LABEL = 28;
+const SEEN = 0.12; // part of the way into a box at which its reader is sure of it
+const HATCH_PX = 7;
 
 /** Widths of the picture and of the ruler beside it. */
 export function layoutOf(width, height) {
@@ -25,12 +29,19 @@ export function layoutOf(width, height) {
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
-/** One picture; remembers the last scene so that a click can be understood. */
+/**
+ * One picture; remembers the last scene so that a click can be understood.
+ *
+ * `mode` says what is known: `blind` draws the number and keeps the word that is looked for a
+ * secret, `other` is a second trace whose first `split` tokens are the same, `asking` shows the
+ * questions of the token under way.
+ */
 export class Microscope {
-  constructor(canvas, trace, label) {
+  constructor(canvas, trace, label, mode = {}) {
     this.canvas = canvas;
     this.trace = trace;
     this.label = label;
+    this.mode = mode;
     this.scene = null;
     this.lit = null;
   }
@@ -58,10 +69,12 @@ export class Microscope {
       this.drawLevels();
       this.drawBands();
       this.drawOutline();
-      this.drawGoal();
+      if (this.mode.asking) this.drawQuestion();
+      if (this.mode.blind || this.mode.other) this.drawNeedles();
+      else this.drawGoal();
     });
     this.clipped(g.width, this.layout.ruler, () => this.drawRuler());
-    if (f >= this.trace.total) this.drawStop();
+    if (f >= this.trace.total && !this.mode.blind && !this.mode.other && this.trace.fork === undefined) this.drawStop();
   }
 
   clipped(x, width, paint) {
@@ -119,8 +132,14 @@ export class Microscope {
   drawLevel(level, alpha, words) {
     const past = level.token < this.scene.camera.a;
     for (const box of level.others) this.drawBox(box, alpha, past ? 0 : words, false);
-    this.drawBox(level.truth, alpha, past ? 0 : words, !past);
+    this.drawBox(level.truth, alpha, past ? 0 : words, !past && this.known(level.token));
     if (!past) for (const gap of level.gaps) this.drawGap(gap, level, words);
+  }
+
+  /** Whether the word looked for may be shown; to a decoder only once the number stands in its box. */
+  known(token) {
+    const { camera } = this.scene;
+    return !this.mode.blind || token < camera.a || (token === camera.a && camera.t > SEEN);
   }
 
   drawBox(box, alpha, words, truth) {
@@ -149,7 +168,7 @@ export class Microscope {
     this.text(name, left, middle, { size, weight, alpha, room: g.width - left });
     if (height < BOTH_PX) return;
     const after = left + this.measure(name, size, weight) + 10;
-    const share = `${shareText(box.share)} · ${bitsText(cost)} bits`;
+    const share = `${shareText(box.share)} · ${say("bits", { bits: bitsText(cost) })}`;
     this.text(share, after, middle, { size: 12, colour: this.colours.soft, alpha, room: g.width - after - 4 });
   }
 
@@ -157,7 +176,7 @@ export class Microscope {
     const { g } = this.layout;
     const name = (id) => (id === null ? "" : shorten(this.label(id), 14));
     const x = clamp(level.frame.x, 0, g.width) + g.k * 2.5;
-    const words = say.gap(name(gap.before), name(gap.after));
+    const words = `… ${name(gap.before)} → ${name(gap.after)}`.trim();
     const options = { size: 12, style: "italic", colour: this.colours.soft, alpha, room: g.width - x };
     if (gap.before !== null || gap.after !== null) this.text(words, x, (gap.y0 + gap.y1) / 2, options);
   }
@@ -171,9 +190,25 @@ export class Microscope {
       this.fill(this.colours.paper, band.x0, y, Math.max(width, 1), height, band.shown);
       this.fill(this.colours.cost[costClass(cost)], band.x0, y, Math.max(width, 1), height, band.shown);
       this.fill(this.colours.line, band.x0, y, 1, height, band.shown);
+      if (this.mode.other && band.token >= this.mode.split) this.hatch(band.x0, y, width, height);
       if (this.lit === band.token) this.fill(this.colours.word, band.x0, y, Math.max(width, 2), 4);
       if (width >= BAND_LABEL_PX && height > 40) this.drawBandLabel(band, width, middle, cost);
     }
+  }
+
+  /** Diagonal strokes in the colour of errors: words that nobody wrote. */
+  hatch(x, y, width, height) {
+    const { context, colours } = this;
+    context.save();
+    context.beginPath();
+    context.rect(x, y, width, height);
+    context.clip();
+    context.strokeStyle = colours.error;
+    context.globalAlpha = 0.35;
+    context.lineWidth = 1;
+    const right = Math.min(x + width, this.layout.g.width);
+    for (let at = Math.max(x, 0) - height; at < right; at += HATCH_PX) this.stroke(at, y + height, at + height, y);
+    context.restore();
   }
 
   drawBandLabel(band, width, middle, cost) {
@@ -202,11 +237,12 @@ export class Microscope {
     const { g } = this.layout;
     const level = levels.find(({ token }) => token === camera.a);
     if (!level) return;
+    const secret = !this.known(camera.a);
     const fading = 1 - ease(clamp(camera.t * 2, 0, 1));
     this.outline(level.frame, Math.max(fading, 0.15));
-    this.outline(level.truth, 1 - fading);
+    if (!secret) this.outline(level.truth, 1 - fading);
     const entered = camera.t >= 0.5 ? camera.a : camera.a - 1;
-    const name = entered < 0 ? say.wholeLine : say.inside(shorten(this.label(this.trace.id[entered]), LONGEST_LABEL));
+    const name = entered < 0 ? say("wholeLine") : say("inside", { word: shorten(this.label(this.trace.id[entered]), LONGEST_LABEL) });
     const alpha = Math.abs(camera.t - 0.5) * 2;
     this.text(name, g.x0 + 2, g.top / 2 + 1, { size: 12, weight: 700, colour: this.colours.word, alpha });
   }
@@ -234,13 +270,14 @@ export class Microscope {
     context.lineTo(g.width, y - 5);
     context.lineTo(g.width, y + 5);
     context.fill();
-    if (callout && camera.t < 0.9) this.drawCallout(callout);
+    // On the floor of questions the label of the question stands there.
+    if (callout && camera.t < 0.9 && !this.mode.asking) this.drawCallout(callout);
   }
 
   drawCallout(box) {
     const { g } = this.layout;
     const { context, colours } = this;
-    const words = say.here(shorten(this.label(box.id), LONGEST_LABEL));
+    const words = say("here", { word: shorten(this.label(box.id), LONGEST_LABEL) });
     const wide = this.measure(words, 13, 700) + 16;
     // To the right, where no labels stand: they begin at the left edges of their boxes.
     const target = { x: g.width - 16, y: clamp((box.y0 + box.y1) / 2, 2, g.height - 2) };
@@ -255,6 +292,55 @@ export class Microscope {
     this.fill(colours.paper, x, y - 13, wide, 26);
     context.strokeRect(x, y - 13, wide, 26);
     this.text(words, x + 8, y, { size: 13, weight: 700, colour: colours.word });
+  }
+
+  /** The number, and beside it the damaged one: one line as long as they agree. */
+  drawNeedles() {
+    const { camera } = this.scene;
+    const { colours, mode, trace } = this;
+    if (!mode.other) return this.drawNeedle(needleAt(trace, camera.base), colours.digit, say("needle"), 0);
+    this.drawNeedle(foreignNeedle(trace, mode.other, mode.split, camera.base), colours.digit, say("trueNumber"), -1);
+    return this.drawNeedle(needleAt(trace, camera.base), colours.error, say("bentNumber"), 1);
+  }
+
+  /** A line across the picture with its name above (`side` -1), below (1) or on it (0). */
+  drawNeedle(u, colour, name, side) {
+    const { g } = this.layout;
+    const { context } = this;
+    const y = yOf(this.scene.camera, g, u);
+    if (y < -1 || y > g.height + 1) return;
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    context.setLineDash(side > 0 ? [6, 4] : []);
+    this.stroke(0, y, g.width, y);
+    context.setLineDash([]);
+    const wide = this.measure(name, 12, 700) + 12;
+    const middle = clamp(side === 0 ? y : y + side * 13, 12, g.height - 12);
+    this.fill(this.colours.paper, g.width - wide - 8, middle - 10, wide, 20, 0.9);
+    this.text(name, g.width - wide - 2, middle, { size: 12, weight: 700, colour });
+  }
+
+  /** The question asked at this depth of the fall: the box so far, and where it is divided. */
+  drawQuestion() {
+    const { camera } = this.scene;
+    const { g } = this.layout;
+    const { colours } = this;
+    if (camera.a >= this.trace.count || camera.t >= 1) return;
+    const asked = questionEdges(this.trace, camera.a, camera.t, camera.base > camera.a);
+    if (!asked) return;
+    const [y0, edge, y1] = [asked.lo, asked.edge, asked.lo + asked.w].map((u) => clamp(yOf(camera, g, u), -2, g.height + 2));
+    this.fill(colours.paper, g.x0, 0, g.width - g.x0, Math.max(y0, 0), 0.65);
+    this.fill(colours.paper, g.x0, y1, g.width - g.x0, Math.max(g.height - y1, 0), 0.65);
+    this.context.strokeStyle = colours.word;
+    this.context.lineWidth = 2;
+    this.context.setLineDash([8, 5]);
+    this.stroke(g.x0, edge, g.width, edge);
+    this.context.setLineDash([]);
+    const words = say("question", { word: shorten(this.label(asked.cut), 18) });
+    const wide = this.measure(words, 13, 700) + 16;
+    const y = clamp(edge, 16, g.height - 16);
+    this.fill(colours.word, g.width - wide - 14, y - 13, wide, 26);
+    this.text(words, g.width - wide - 6, y, { size: 13, weight: 700, colour: colours.paper });
   }
 
   drawRuler() {
@@ -320,7 +406,7 @@ export class Microscope {
     const [u0, u1] = cellEdges(state, stop.depth, stop.m);
     const y0 = clamp(yOf(camera, g, u0), 0, g.height);
     const y1 = clamp(yOf(camera, g, u1), 0, g.height);
-    const words = say.stopHere(stop.depth);
+    const words = say("stopHere", { n: stop.depth });
     const wide = this.measure(words, 13, 700) + 16;
     this.fill(colours.digit, g.x0, y0, g.width - g.x0, 1.5);
     this.fill(colours.digit, g.x0, y1 - 1.5, g.width - g.x0, 1.5);

@@ -6,6 +6,7 @@ const STEP_S = 0.42;
 const FAR = 3; // jumps over more tokens cut
 export const SPEEDS = [1, 2, 3, 6, 12, 24];
 const LONG_TEXT = 200;
+const LONG_NUMBER = 150; // bytes: known of a decoding before its tokens are
 
 /** Eased at both ends, linear in bits between. */
 export function ease(part) {
@@ -22,8 +23,9 @@ export class Player {
   constructor(trace, { still = false } = {}) {
     this.trace = trace;
     this.still = still; // reduced motion: every change is a cut
+    this.live = false; // more tokens may come: at the end of those known, wait
     this.f = 0;
-    this.speed = trace.count > LONG_TEXT ? 24 : 6;
+    this.speed = trace.count > LONG_TEXT || trace.payload.length > LONG_NUMBER ? 24 : 6;
     this.playing = false;
     this.glide = null;
   }
@@ -95,7 +97,7 @@ export class Player {
     }
     if (this.f >= this.trace.count) {
       this.f = this.trace.count;
-      this.playing = false;
+      this.playing = this.live;
     }
   }
 }

@@ -2,25 +2,42 @@
 
 import { costClass } from "./colours.js";
 import { cells, runLabel } from "./label.js";
+import { say } from "./say.js";
 
 const UNDERLINE_PX_PER_BIT = 0.6;
 const THICKEST_PX = 6;
 
-/** Spans for the tokens, in order; `pick(t)` on click, `look(t | null)` on hover and focus. */
+/**
+ * Spans for the tokens, in order; `pick(t)` on click, `look(t | null)` on hover and focus;
+ * from token `falseFrom` on they are nobody's text.
+ */
 export class Strip {
-  constructor(trace, { pick, look, name }) {
+  constructor(trace, { pick, look, name, falseFrom = Infinity }) {
     this.trace = trace;
+    this.falseFrom = falseFrom;
     this.root = document.createElement("div");
     this.root.className = "lv-strip";
     this.root.setAttribute("role", "listbox");
     this.root.setAttribute("aria-label", name);
     this.root.setAttribute("aria-orientation", "horizontal");
     this.options = [];
-    for (const group of cells(trace)) this.root.append(this.cell(group));
+    for (const group of cells(trace)) {
+      // a word that nobody wrote is announced before it, not only hatched
+      if (group.first <= falseFrom && falseFrom < group.end) this.root.append(this.warning());
+      this.root.append(this.cell(group));
+    }
     this.here = 0;
     this.reached = 0;
     if (this.options.length) this.options[0].tabIndex = 0;
     this.listen(pick, look);
+  }
+
+  warning() {
+    const note = document.createElement("span");
+    note.className = "lv-not-yours";
+    note.setAttribute("role", "presentation");
+    note.textContent = say("notYours");
+    return note;
   }
 
   bytes(first, end) {
@@ -34,6 +51,7 @@ export class Strip {
     span.className = `lv-token lv-cost-${costClass(cost)}`;
     span.style.setProperty("--under", `${Math.min(cost * UNDERLINE_PX_PER_BIT, THICKEST_PX).toFixed(1)}px`);
     span.dataset.token = String(t);
+    span.classList.toggle("lv-false", t >= this.falseFrom);
     span.setAttribute("role", "option");
     span.setAttribute("aria-selected", "false");
     span.tabIndex = -1;

@@ -20,19 +20,19 @@ function row(trace, t, label) {
 /** Fills `root` with the page around token t. */
 export function showTable(root, trace, t, label) {
   const [first, end] = pageOf(trace.count, t);
-  const head = make("tr", "", say.columns.map((name) => make("th", "", name, { scope: "col" })));
+  const head = make("tr", "", say("columns").split("|").map((name) => make("th", "", name, { scope: "col" })));
   const rows = [];
   for (let at = first; at < end; at += 1) rows.push(row(trace, at, label));
   const turn = (to) => () => {
     showTable(root, trace, to, label);
     root.focus(); // the button that was pressed is gone; the keys must not go with it
   };
-  const back = button("lv-button", say.previous, say.previous, turn(first - ROWS));
-  const on = button("lv-button", say.next, say.next, turn(end));
+  const back = button("lv-button", say("previous"), say("previous"), turn(first - ROWS));
+  const on = button("lv-button", say("next"), say("next"), turn(end));
   back.disabled = first === 0;
   on.disabled = end >= trace.count;
   root.replaceChildren(
-    make("div", "lv-pages", [back, make("span", "", say.page(first + 1, end, trace.count)), on]),
+    make("div", "lv-pages", [back, make("span", "", say("page", { first: first + 1, last: end, total: trace.count })), on]),
     make("div", "lv-table-scroll", make("table", "lv-table", [make("thead", "", head), make("tbody", "", rows)])),
   );
 }

@@ -1,12 +1,15 @@
 // The number as it stands after a step: settled bytes, bytes a carry could still flip, the window.
 
+import { make } from "./dom.js";
 import { hex } from "./label.js";
+import { say } from "./say.js";
 import { registers } from "./wire.js";
 
 const CHIPS = 24;
 const WINDOW = 32;
 
-function word(bytes, at) {
+/** Four bytes from a place on as one number, zeros after the end. */
+export function windowWord(bytes, at) {
   let value = 0;
   for (let i = at; i < at + 4; i += 1) value = value * 256 + (i < bytes.length ? bytes[i] : 0);
   return value;
@@ -23,7 +26,7 @@ export function pushedBytes(trace, t) {
   const state = registers(trace, t);
   const bytes = new Uint8Array(state.out);
   bytes.set(trace.payload.subarray(0, state.out));
-  if (state.out > 0 && word(trace.payload, state.out) < state.low) {
+  if (state.out > 0 && windowWord(trace.payload, state.out) < state.low) {
     for (let i = state.out - 1; i >= 0; i -= 1) {
       bytes[i] = (bytes[i] + 255) % 256;
       if (bytes[i] !== 255) break;
@@ -55,4 +58,50 @@ export function tapeAt(trace, t) {
     carry: state.car === 1,
     ...windowDigits(state),
   };
+}
+
+/**
+ * Draws the tape before token t.
+ *
+ * A writer sees the bytes so far and the window, at the end all bytes of the file's number. To a
+ * reader (`known`) all are there from the start, and fade once they can no longer matter.
+ */
+export function drawTape(root, trace, t, known) {
+  const part = (className, text, title) => make("span", className, text, title ? { title } : {});
+  const finished = t === trace.total && trace.fork === undefined;
+  const draw = known ? readerParts : finished ? finishedParts : writerParts;
+  root.replaceChildren(part("lv-zero", "0."), ...draw(trace, t, part, Number(root.dataset.settled || 0)));
+  const { out, pend } = registers(trace, t);
+  root.dataset.settled = String(out - pend);
+  if (!known) root.scrollLeft = root.scrollWidth;
+}
+
+function left(bytes) {
+  return bytes > 0 ? [make("span", "lv-hidden", say("hidden", { n: bytes }))] : [];
+}
+
+/** `before` bytes were settled in the last picture: chips after those have just dropped. */
+function writerParts(trace, t, part, before) {
+  const tape = tapeAt(trace, t);
+  const chips = tape.settled.map((byte, i) => part(tape.hidden + i < before ? "lv-chip" : "lv-chip lv-new", byte));
+  const waiting = tape.waiting.map((byte) => part("lv-chip lv-waiting", byte, say("waiting")));
+  const digits = [make("b", "", tape.digits.slice(0, tape.agreed)), tape.digits.slice(tape.agreed)];
+  const window32 = part(tape.carry ? "lv-window lv-carried" : "lv-window", digits, say("windowTitle"));
+  return [...left(tape.hidden), ...chips, ...waiting, window32];
+}
+
+function finishedParts(trace, t, part) {
+  const { out, pend } = registers(trace, t);
+  const from = Math.max(trace.payload.length - CHIPS, 0);
+  const chips = [...trace.payload.subarray(from)].map((byte, i) => part(from + i < out - pend ? "lv-chip" : "lv-chip lv-last", hex(byte)));
+  return [...left(from), ...chips];
+}
+
+function readerParts(trace, t, part) {
+  const { out, pend } = registers(trace, t);
+  const used = out - pend;
+  const from = Math.max(Math.min(used, trace.payload.length) - CHIPS / 2, 0);
+  const bytes = [...trace.payload.subarray(from, from + CHIPS)];
+  const chips = bytes.map((byte, i) => part(from + i < used ? "lv-chip lv-used" : "lv-chip", hex(byte)));
+  return [...left(from), ...chips, ...left(trace.payload.length - from - bytes.length)];
 }

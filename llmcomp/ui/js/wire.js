@@ -16,7 +16,11 @@ const ARRAYS = {
   car: [Uint8Array, 1],
   tlo: [Float32Array, 6],
   tr: [Float32Array, 6],
+  nd: [Uint8Array, 1],
 };
+const DECISIONS = { dr: Float32Array, dflag: Uint8Array };
+const ANSWER = 1;
+const HELPER = 2;
 
 export const CANDIDATES = 6;
 export const WHOLE_LINE = { out: 0, low: 0, rng: 2 ** 32, pend: 0, car: 0 };
@@ -73,12 +77,34 @@ export function parseTrace(message) {
   }
   trace.id = identifiers(message, "id", count);
   trace.tid = identifiers(message, "tid", count * CANDIDATES);
+  const asked = trace.nd.reduce((sum, n) => sum + n, 0);
+  for (const [name, Type] of Object.entries(DECISIONS)) trace[name] = typed(message, name, Type, asked);
+  trace.dcut = identifiers(message, "dcut", asked);
   trace.words = dictionary(message);
   trace.text = fromBase64(message.text);
   trace.payload = fromBase64(message.payload);
-  trace.cum = runningSum(count, (t) => -Math.log2(trace.r[t]));
-  trace.offset = runningSum(count, (t) => trace.len[t]);
+  return summed(trace);
+}
+
+/** Adds what is a running sum of something else. */
+function summed(trace) {
+  trace.asked = runningSum(trace.count, (t) => trace.nd[t]);
+  trace.cum = runningSum(trace.count, (t) => -Math.log2(trace.r[t]));
+  trace.offset = runningSum(trace.count, (t) => trace.len[t]);
   return trace;
+}
+
+/** A trace with the tokens of a later piece at its end; null if the piece does not follow on it. */
+export function continued(trace, piece) {
+  if (piece.from !== trace.from + trace.count) return null;
+  const whole = { ...trace, total: piece.total, count: trace.count + piece.count };
+  const names = [...Object.keys(ARRAYS), ...Object.keys(DECISIONS), "id", "tid", "dcut", "text"];
+  for (const name of names) {
+    const Type = trace[name].constructor;
+    whole[name] = Type.from([...trace[name], ...piece[name]]);
+  }
+  whole.words = new Map([...trace.words, ...piece.words]);
+  return summed(whole);
 }
 
 /** The coder's registers before token t (after the t-th step); t = 0 is the whole line. */
@@ -93,6 +119,26 @@ export function candidates(trace, t) {
   const list = [];
   for (let i = CANDIDATES * t; i < CANDIDATES * (t + 1); i += 1) {
     if (trace.tr[i] > 0) list.push({ id: trace.tid[i], lo: trace.tlo[i], r: trace.tr[i] });
+  }
+  return list;
+}
+
+/**
+ * The yes-or-no questions that found token t, each with its place in the box before the step.
+ *
+ * `{cut, after, helper, share, lo, w, edge}`: asked was "before word `cut`?", `after` says no, the
+ * answer kept `share` of `[lo, lo + w)`; `edge` is where the box was divided.
+ */
+export function questions(trace, t) {
+  const list = [];
+  let [lo, w] = [0, 1];
+  for (let i = trace.asked[t]; i < trace.asked[t + 1]; i += 1) {
+    const share = trace.dr[i];
+    const after = (trace.dflag[i] & ANSWER) === 1;
+    const edge = lo + w * (after ? 1 - share : share);
+    list.push({ cut: trace.dcut[i], after, helper: (trace.dflag[i] & HELPER) > 0, share, lo, w, edge });
+    if (after) lo = edge;
+    w *= share;
   }
   return list;
 }
