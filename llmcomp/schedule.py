@@ -101,10 +101,9 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(schedule=1, lane_tokens=256, max_lanes=64),
-    "balanced": Preset(schedule=1, lane_tokens=2048, max_lanes=8),
-    "small": Preset(schedule=3, lane_tokens=16_384, max_lanes=4),
+    "balanced": Preset(schedule=2, lane_tokens=1024, max_lanes=16),
+    "small": Preset(schedule=3, lane_tokens=4096, max_lanes=4),
 }
-"""Chosen by what lanes and overlaps cost (docs/context.md)."""
 
 
 def cut_evenly(n_tokens: int, n_lanes: int) -> list[slice]:

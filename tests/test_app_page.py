@@ -34,6 +34,12 @@ NOT_OURS = {
 }
 
 
+@pytest.fixture(scope="module")
+def place() -> str:
+    """Where the app runs; what a Space changes is the journey's business."""
+    return "here"
+
+
 def said(page: Any, selector: str) -> str:
     return str(page.locator(selector).inner_text())
 

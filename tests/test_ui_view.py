@@ -26,6 +26,12 @@ BROWSER = pytest.mark.browser
 ROOT = "#picture .lv-root"
 
 
+@pytest.fixture(scope="module", name="place")
+def where() -> str:
+    """Where the app runs; what a Space changes is the journey's business."""
+    return "here"
+
+
 def on_stage(visitor: Visitor) -> Any:
     visitor.page.locator("#picture .lv-stage").focus()
     return visitor.page

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmcomp.errors import ModelError
+from llmcomp.models import ASSETS, resolve
 from llmcomp.models.registry import REGISTRY, Registered, named_by
+from llmcomp.models.size import size_of
 from llmcomp.pace import in_words
 from llmcomp.space.cost import BYTES_PER_TOKEN, Learned, estimate, memory_bytes
 from llmcomp.space.hardware import FLAVOURS, Hardware, Place
@@ -23,9 +25,9 @@ SHIPPED = ("embedded", "nano")
 LEARNED = Learned()
 """What this process has learned about its own speed."""
 
-_SHIPPED_LINES = {
-    "embedded": "6.9 M parameters, on the processor; its files decode on every machine.",
-    "nano": "1.1 M parameters, on the processor; small enough for a browser.",
+_SHIPPED_FOR = {
+    "embedded": "its files decode on every machine",
+    "nano": "small enough for a browser",
 }
 _INSTEAD = FLAVOURS["t4-small"]
 """What is told of to people who have no GPU: the cheapest one of one's own."""
@@ -56,7 +58,11 @@ class Offer:
     def line(self, n_bytes: int, place: Place) -> str:
         """Says what a model costs for a text of so many bytes, or what it would cost elsewhere."""
         if self.model is None:
-            return _SHIPPED_LINES[self.name]
+            n_parameters = size_of(ASSETS / resolve(self.name)).n_parameters
+            return (
+                f"{n_parameters / 1e6:.1f} M parameters, on the processor; "
+                f"{_SHIPPED_FOR[self.name]}."
+            )
         words = f"{self.model.n_parameters / 1e6:,.0f} M parameters"
         text = "this text" if n_bytes else f"{_USUAL_BYTES:,} bytes"
         n_tokens = (n_bytes or _USUAL_BYTES) / BYTES_PER_TOKEN

@@ -149,10 +149,6 @@ def _settings(
     return model, preset, wish
 
 
-def _limits(words: Words) -> str:
-    return words("privacy", **asdict(jobs.LIMITS))
-
-
 def _model_choice(speaker: Speaker, text: gr.Textbox, file: gr.File, chosen: str) -> gr.Dropdown:
     """A choice of models, and what the chosen one costs for the text at hand."""
     known = offer.offers(jobs.PLACE)
@@ -189,7 +185,8 @@ def _compress_tab(speaker: Speaker, hero: Mapping[str, Any]) -> None:
             buttons = job_buttons(speaker, "compress")
             download = download_button(speaker, "download_blob", "download")
             model, preset, wish = _settings(speaker, text, file)
-            speaker.make(gr.Markdown, {"value": _limits}, elem_classes="fineprint")
+            privacy = {"value": lambda words: words("privacy", **asdict(jobs.LIMITS))}
+            speaker.make(gr.Markdown, privacy, elem_classes="fineprint")
         with gr.Column(scale=5, min_width=300, elem_classes="seen"):
             curve = loss_curve(elem_id="compress-curve")
             view = linked_view(hero, elem_id="picture")
@@ -348,7 +345,7 @@ def _decompress_tab(speaker: Speaker) -> gr.Textbox:
 
 
 def _about(speaker: Speaker) -> None:
-    said = {"value": lambda words: words("about_text", limit=handlers.MAX_INPUT_BYTES)}
+    said = {"value": lambda words: words("about_text", **asdict(jobs.LIMITS))}
     with speaker.make(gr.Accordion, {"label": "about"}, open=False, elem_id="about"):
         speaker.make(gr.Markdown, said)
         if jobs.PLACE.public:

@@ -53,8 +53,7 @@ _EN = {
     "levels": "Levels of the quantiser",
     "steer_file": "A .steer file",
     "model_not_here": "not here",
-    "privacy": "At most {input_bytes:,} bytes and {seconds:,} s a job; on a Hub model {tokens:,} "
-    "tokens and {hub_seconds:,} s. {queue} jobs may wait. Files are deleted from the server within an hour; nothing is kept "
+    "privacy": "At most {input_bytes:,} bytes. Files are deleted from the server within an hour; nothing is kept "
     "or counted.",
     # chips
     "chip_surprise": "a surprise at the end",
@@ -245,7 +244,8 @@ _EN = {
     "about_text": "**Privacy.** A text goes to this server to be compressed and is deleted within "
     "an hour. There are no cookies, no analytics, no fonts or scripts from elsewhere. The list of "
     "your files and your choice of language and theme are kept in your browser.\n\n"
-    "**Limits.** At most {limit:,} bytes of input here; the command line takes files of any length."
+    "**Limits.** At most {input_bytes:,} bytes and {seconds:,} s a job; on a Hub model {tokens:,} "
+    "tokens and {hub_seconds:,} s. {queue} jobs may wait. The command line takes files of any length."
     "\n\n"
     "**Sources.** Pasco 1976 and Rissanen 1976 found arithmetic coding; Witten, Neal and Cleary "
     "made it known (CACM 1987). That language models compress: "
@@ -293,8 +293,7 @@ _RU = {
     "levels": "Уровни квантователя",
     "steer_file": "Файл .steer",
     "model_not_here": "не здесь",
-    "privacy": "Не больше {input_bytes:,} байт и {seconds:,} с на задание; с моделью из Hub — "
-    "{tokens:,} токенов и {hub_seconds:,} с. Ждать могут {queue} заданий. Файлы удаляются с сервера в течение часа; ничего не "
+    "privacy": "Не больше {input_bytes:,} байт. Файлы удаляются с сервера в течение часа; ничего не "
     "хранится и не считается.",
     "chip_surprise": "сюрприз в конце",
     "chip_prose": "английская проза",
@@ -474,7 +473,9 @@ _RU = {
     "about_text": "**Приватность.** Текст уходит на этот сервер, чтобы быть сжатым, и удаляется в "
     "течение часа. Нет ни куки, ни аналитики, ни чужих шрифтов и скриптов. Список ваших файлов, "
     "язык и тема хранятся в вашем браузере.\n\n"
-    "**Пределы.** Здесь не больше {limit:,} байт; командная строка берёт файлы любой длины.\n\n"
+    "**Пределы.** Не больше {input_bytes:,} байт и {seconds:,} с на задание; с моделью из Hub — "
+    "{tokens:,} токенов и {hub_seconds:,} с. Ждать могут {queue} заданий. Командная строка берёт "
+    "файлы любой длины.\n\n"
     "**Источники.** Арифметическое кодирование нашли Паско и Риссанен в 1976 году; известным его "
     "сделали Уиттен, Нил и Клири (CACM 1987). О том, что языковые модели сжимают: "
     "[arXiv:2309.10668](https://arxiv.org/abs/2309.10668). MacKay, *Information theory, inference, "
@@ -521,7 +522,7 @@ _ZH = {
     "levels": "量化级数",
     "steer_file": ".steer 文件",
     "model_not_here": "这里没有",
-    "privacy": "每项任务至多 {input_bytes:,} 字节、{seconds:,} 秒；用 Hub 模型至多 {tokens:,} 个词元、{hub_seconds:,} 秒。最多 {queue} 项任务排队。文件在一小时内从服务器删除；不保存，也不统计。",
+    "privacy": "至多 {input_bytes:,} 字节。文件在一小时内从服务器删除；不保存，也不统计。",
     "chip_surprise": "结尾出人意料",
     "chip_prose": "英语散文",
     "chip_russian": "俄语经典",
@@ -693,7 +694,8 @@ _ZH = {
     "about": "关于：隐私、限制、来源、接口",
     "about_text": "**隐私。** 文字会发送到这台服务器进行压缩，并在一小时内删除。没有 cookie，没有统计，"
     "也没有来自别处的字体和脚本。文件列表、语言和主题都保存在你的浏览器里。\n\n"
-    "**限制。** 这里的输入至多 {limit:,} 字节；命令行可以处理任意长的文件。\n\n"
+    "**限制。** 每项任务至多 {input_bytes:,} 字节、{seconds:,} 秒；用 Hub 模型至多 {tokens:,} 个词元、"
+    "{hub_seconds:,} 秒。最多 {queue} 项任务排队。命令行可以处理任意长的文件。\n\n"
     "**来源。** 算术编码由 Pasco 和 Rissanen 在 1976 年提出，Witten、Neal、Cleary 使它广为人知"
     "（CACM 1987）。语言模型即压缩："
     "[arXiv:2309.10668](https://arxiv.org/abs/2309.10668)。MacKay, *Information theory, inference, "
