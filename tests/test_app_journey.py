@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,18 @@ def place(request: pytest.FixtureRequest) -> str:
 def url(
     place: str, tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]
 ) -> Iterator[str]:
+    with serving(place, tmp_path_factory, checkpoints) as address:
+        yield address
+
+
+@contextmanager
+def serving(
+    place: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    checkpoints: dict[str, Path],
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Runs the app here or on a lent GPU, with more variables in its environment."""
     assets = tmp_path_factory.mktemp("assets")
     for name in ("embedded-1", "nano-1"):
         (assets / name).symlink_to(HERE / "models" / "tiny", target_is_directory=True)
@@ -106,17 +120,19 @@ def url(
             "SPACES_ZERO_GPU": "true",
             "LLMCOMP_MODELS": "tiny-llama",
         }
+    environment |= settings or {}
     server = subprocess.Popen(
         [sys.executable, "-c", launch, str(assets), str(port), str(HERE)],
         env=environment,
         cwd=HERE.parent,
+        start_new_session=True,
     )
     try:
         address = f"http://127.0.0.1:{port}/"
         _wait_for(address, server)
         yield address
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # Gradio leaves a Node server behind
         server.wait(timeout=20)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("gradio")
+
+from conftest import ROOT
 
 import llmcomp.models
 from llmcomp.space import smoke
@@ -50,6 +55,34 @@ def test_the_smoke_test_passes_on_a_page_that_works(url: str) -> None:
     lines = list(smoke.smoke(RealHub().client(url)))
     assert lines[1] == "it offers embedded, nano"
     assert lines[-1] == "a model it does not offer is refused"
+
+
+def documented(language: str, url: str) -> str:
+    """A snippet of docs/space.md, asking the page under test instead of a Space."""
+    text = (ROOT / "docs" / "space.md").read_text(encoding="utf-8")
+    first_line = {"python": "from gradio_client import Client", "": "SPACE=https://"}[language]
+    found = re.search(rf"```{language}\n({re.escape(first_line)}.*?)```", text, re.DOTALL)
+    assert found
+    page = url.rstrip("/")
+    return found[1].replace("https://OWNER-NAME.hf.space", page).replace("OWNER/NAME", page)
+
+
+def test_the_documented_python_works_as_it_stands(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(documented("python", url), {})
+    assert "The quick brown fox\n" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_documented_curl_works_as_it_stands(url: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", documented("", url)], capture_output=True, text=True, timeout=60, check=True
+    )
+    event, data = done.stdout.split("\n", 1)
+    assert event == "event: complete"
+    packed = json.loads(data.removeprefix("data: "))[0]
+    assert llmcomp.decompress(base64.b64decode(packed["blob"])) == b"The quick brown fox"
 
 
 def test_a_space_that_cannot_be_reached_is_one_line(url: str) -> None:

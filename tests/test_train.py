@@ -46,6 +46,7 @@ from llmcomp.train.dedup import (  # noqa: E402
 from llmcomp.train.evaluate import bits_per_byte, evaluate_model  # noqa: E402
 from llmcomp.train.frontier import load_frontier, measure, table  # noqa: E402
 from llmcomp.train.loop import build_model, train  # noqa: E402
+from llmcomp.train.mix import by_kind, load_mix, measure_mix, mix_table  # noqa: E402
 from llmcomp.train.muon import MuonAdamW, orthogonalize, split_parameters  # noqa: E402
 from llmcomp.train.recipe import Recipe, TrainError, load_recipe  # noqa: E402
 from llmcomp.train.release import load_release, make_release, snap_model  # noqa: E402
@@ -749,6 +750,52 @@ def test_arms_that_nobody_knows_are_named(home: Path) -> None:
     path.write_text(text + "colour = 3\n", encoding="utf-8")
     with pytest.raises(TrainError, match="colour"):
         load_frontier(path)
+
+
+# --- mix -----------------------------------------------------------------------------------------
+
+MIX = """
+recipe = "{recipe}"
+steps = 3
+[arms.recipe]
+about = "as it is"
+times = {{}}
+[arms.code]
+about = "code ninefold"
+times = {{ code = 9 }}
+"""
+
+
+def test_mixes_start_from_one_checkpoint_and_are_measured_once(home: Path) -> None:
+    path = home / "mix.toml"
+    path.write_text(MIX.format(recipe=write_recipe(home)), encoding="utf-8")
+    mix = load_mix(path)
+    plain, code = (arm.recipe.shares for arm in mix.arms)
+    assert plain == {"wiki_en_1": 0.75, "code_py": 0.25}
+    assert code == {"wiki_en_1": 0.25, "code_py": 0.75}
+    with pytest.raises(TrainError, match="no checkpoint"):
+        measure_mix(mix, quiet)
+    train_to(tiny(home), home, 4)
+    found = measure_mix(mix, quiet)
+    assert [facts["step"] for facts in found] == [4, 4]
+    assert set(found[0]["bits_per_byte"]) == {"wiki_en", "code_py", "enwik8"}
+    assert found[0]["bits_per_byte"] != found[1]["bits_per_byte"]
+    assert newest_state(tiny(home))["step"] == 4, "the run itself is only read"
+    said: list[str] = []
+    assert measure_mix(mix, said.append) == found
+    assert not said, "what was measured is kept"
+    head, _, first, second = mix_table(mix, found).splitlines()
+    assert head == "| mix | | from step | Wikipedia | enwik8 | code | mean |"
+    assert f"{by_kind(found[0]['bits_per_byte'])['mean']:.4f}" in first
+    assert second.startswith("| `code` | code ninefold | 4 |")
+
+
+def test_a_mix_that_weighs_what_is_not_there_is_refused(home: Path) -> None:
+    path = home / "mix.toml"
+    text = MIX.format(recipe=write_recipe(home)).replace("code = 9", "coda = 9")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TrainError, match="'coda'"):
+        load_mix(path)
 
 
 def test_layers_that_begin_at_zero_add_nothing(home: Path) -> None:

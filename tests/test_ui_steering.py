@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import pytest
 import llmcomp.models
 from llmcomp import codec
 from llmcomp.errors import LLMCompError
+from llmcomp.space.limits import LimitError
 from llmcomp.steering.soft_prompt import SoftPrompt
-from llmcomp.ui import handlers, steering, steering_views, views
+from llmcomp.ui import handlers, jobs, steering, steering_views, views
 from llmcomp.ui.steering import Experiment, Learning, Session, Steered, Wish
 from llmcomp.ui.words import Words
 
@@ -133,6 +135,18 @@ def test_whoever_stops_keeps_the_best_prompt_so_far() -> None:
     assert "No prompt" in steering_views.stopped(None, EN)["text"]
     rows = [v for v in steering.again(ASKED, kept) if isinstance(v, Session)][-1].rows
     assert rows[-1].kind == "trained"
+
+
+def test_a_training_that_takes_too_long_is_stopped_and_leaves_its_best_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompt = b""
+    with pytest.raises(LimitError, match="was stopped"):
+        for value in steering.run(replace(ASKED, epochs=50)):
+            if isinstance(value, Session) and value.prompt:
+                prompt = value.prompt
+                monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: math.inf))
+    assert SoftPrompt.from_bytes(prompt).n_virtual_tokens == 2
 
 
 def test_a_prompt_on_another_text_is_not_marked_as_trained_on_it(session: Session) -> None:

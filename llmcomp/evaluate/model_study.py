@@ -44,7 +44,8 @@ def measurements() -> Mapping[str, Callable[[], str]]:
         "adjusted": partial(adjusted, "embedded"),
         "start": start.main,
         "recipes": recipes,
-        "frontier": _frontier,
+        "frontier": partial(_trained, "frontier"),
+        "mix": partial(_trained, "mix"),
     }
 
 
@@ -164,9 +165,9 @@ def _step_ms(models: Mapping[int, SnappedModel]) -> dict[tuple[int, int], float]
     return spent
 
 
-def _frontier() -> str:
+def _trained(what: str) -> str:
     """Trains the arms that were not trained on this machine yet, for hours if need be."""
-    command = [sys.executable, "-m", "llmcomp.train", "frontier"]
+    command = [sys.executable, "-m", "llmcomp.train", what]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return "\n".join(line for line in done.stdout.splitlines() if line.startswith("|"))
 

@@ -24,6 +24,7 @@ from llmcomp.train.dedup import dropped_table
 from llmcomp.train.evaluate import evaluate_model
 from llmcomp.train.frontier import load_frontier, measure, table
 from llmcomp.train.loop import ASSETS, build_model, find_tokenizer, train
+from llmcomp.train.mix import load_mix, measure_mix, mix_table
 from llmcomp.train.recipe import TrainError, load_recipe
 from llmcomp.train.release import load_release, make_release
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("frontier", _frontier, "Train small arms at equal compute.", recipe=False)
     sub.add_argument("arms", nargs="*", metavar="ARM", help="of frontier.toml (default: all)")
+
+    command("mix", _mix, "Decay the newest checkpoint under several mixes.", recipe=False)
 
     sub = command("release", _release, "Decay, snap and export the newest checkpoint.", recipe=True)
     sub.add_argument("--out", type=Path, required=True, help="folder, e.g. assets/embedded-1")
@@ -150,6 +153,12 @@ def _frontier(options: argparse.Namespace) -> None:
     """Command ``frontier``."""
     frontier = load_frontier()
     say(table(frontier, measure(frontier, say, options.arms)))
+
+
+def _mix(_options: argparse.Namespace) -> None:
+    """Command ``mix``."""
+    mix = load_mix()
+    say(mix_table(mix, measure_mix(mix, say)))
 
 
 def _release(options: argparse.Namespace) -> None:

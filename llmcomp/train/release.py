@@ -35,7 +35,7 @@ from llmcomp.train.recipe import Recipe, TrainError
 from llmcomp.train.run import RunFolder, load_checkpoint, newest_checkpoint
 from llmcomp.train.tokenizer import BpeTokenizer, ByteTokenizer, TextTokenizer
 
-__all__ = ["KEPT_OUT", "load_release", "make_release", "snap_model"]
+__all__ = ["KEPT_OUT", "decay", "load_release", "make_release", "snap_model"]
 
 KEPT_OUT = (
     "the validation files (val/) and the benchmark files (bench/), by cutting every stretch of "
@@ -91,7 +91,7 @@ def make_release(
     if steps is None and minutes is None:
         steps = recipe.decay_steps
     decay_start = trainer.progress.step
-    _decay(trainer, steps, minutes, say)
+    decay(trainer, steps, minutes, say)
     forward = Forward(trainer.model, dtype=torch.float32)
     say("measuring held-out bits per byte, float weights, then snapped ones")
     float_bits = evaluate_model(forward, trainer.tokenizer, n_bytes)
@@ -116,7 +116,7 @@ def make_release(
     return facts
 
 
-def _decay(trainer: Trainer, steps: int | None, minutes: float | None, say: Say) -> None:
+def decay(trainer: Trainer, steps: int | None, minutes: float | None, say: Say) -> None:
     """Trains with a learning rate that falls linearly to zero [WSD].
 
     Rows are as long as in the recipe's last stage, since released models work in whole windows.

@@ -127,9 +127,10 @@ def finish(job: Iterator[Working | Learning | Compression]) -> Compression:
     raise RuntimeError("a compression ended without a result")
 
 
+@jobs.limited
 def compress(
     text: str, path: str | None, model: str, preset: str, wish: Wish | None = None
-) -> Iterator[Working | Learning | Compression]:
+) -> Generator[Working | Learning | Compression, None, None]:
     """Compresses a text, or a file when there is one.
 
     Args:
@@ -186,7 +187,8 @@ def _compressed_here(
     )
 
 
-def decompress(path: str | None, pasted: str) -> Iterator[Working | Piece | Decoding]:
+@jobs.limited
+def decompress(path: str | None, pasted: str) -> Generator[Working | Piece | Decoding, None, None]:
     """Decodes an uploaded ``.llmc`` file, or one pasted as base64 or as a link.
 
     Args:

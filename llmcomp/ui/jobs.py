@@ -6,6 +6,7 @@ deleted after an hour. Knows nothing of gradio, nor of what the jobs do.
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from llmcomp.errors import LLMCompError
 from llmcomp.space.hardware import here
@@ -31,9 +32,11 @@ __all__ = [
     "PLACE",
     "SECONDS_BETWEEN_YIELDS",
     "InputError",
+    "Underway",
     "Working",
     "encoded",
     "input_bytes",
+    "limited",
     "reporting",
     "require",
     "speaking_name",
@@ -57,6 +60,7 @@ _KEPT_S = 3600.0
 
 _T = TypeVar("_T")
 _Y = TypeVar("_Y")
+_P = ParamSpec("_P")
 
 
 class InputError(LLMCompError):
@@ -79,8 +83,14 @@ class InputError(LLMCompError):
         return error
 
 
+class Underway:
+    """What a job tells of its progress: more of its work follows."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Working:
+class Working(Underway):
     """A job under way.
 
     Attributes:
@@ -147,6 +157,33 @@ class _Disk:
 _disk = _Disk()
 
 
+def limited(
+    work: Callable[_P, Generator[_Y, None, None]],
+) -> Callable[_P, Generator[_Y, None, None]]:
+    """Stops a visitor's job, whatever it consists of, when it has taken as long as a job may.
+
+    Raises:
+        LimitError: from the job, at the first step of its work after that.
+    """
+
+    @functools.wraps(work)
+    def within(*args: _P.args, **options: _P.kwargs) -> Generator[_Y, None, None]:
+        until = time.monotonic() + LIMITS.seconds
+        job = work(*args, **options)
+        try:
+            for value in job:
+                if isinstance(value, Underway) and time.monotonic() > until:
+                    raise LimitError(
+                        f"this took longer than the {LIMITS.seconds:,} s that a job may take here, "
+                        "and was stopped: take a shorter text, or the command line"
+                    )
+                yield value
+        finally:
+            job.close()
+
+    return within
+
+
 def reporting(
     job: Generator[Progress | _Y, None, _T],
     clock: Callable[[], float] = time.monotonic,
@@ -155,12 +192,8 @@ def reporting(
 
     Returns:
         What the job returns.
-
-    Raises:
-        LimitError: if it takes longer than a job may.
     """
     stage, began, last = "", clock(), float("-inf")
-    until = began + LIMITS.seconds
     try:
         while True:
             progress = next(job)
@@ -168,11 +201,6 @@ def reporting(
                 yield progress
                 continue
             now = clock()
-            if now > until:
-                raise LimitError(
-                    f"this took longer than the {LIMITS.seconds:,} s that a job may take here, and "
-                    "was stopped: take a shorter text, or the command line"
-                )
             if progress.stage != stage:
                 stage, began, last = progress.stage, now, float("-inf")
             if now - last >= SECONDS_BETWEEN_YIELDS:

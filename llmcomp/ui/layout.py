@@ -419,7 +419,6 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "css": script.style(),
         "head": script.head(),
         "max_file_size": handlers.MAX_BLOB_BYTES,
         "footer_links": ["api", "settings"],

@@ -106,12 +106,13 @@ def _squeezed(source: str) -> str:
 
 
 def head() -> str:
-    """Returns the element for the page's head: the words the script says, and the script."""
+    """Returns what goes into the page's head: the style, the words the script says, the script."""
     words = json.dumps(in_browser(), ensure_ascii=False).replace("<", "\\u003c")
-    return f"<script>window.llmcompWords = {words};\n{joined()}</script>"
+    return f"<style>{style()}</style><script>window.llmcompWords = {words};\n{joined()}</script>"
 
 
 @cache
 def style() -> str:
-    """Returns the style sheet of the page."""
-    return (_HERE / "css" / "app.css").read_text("utf-8")
+    """Returns the style sheet of the page, without comments and indentation."""
+    sheet = (_HERE / "css" / "app.css").read_text("utf-8")
+    return re.sub(r"/\*.*?\*/|^\s+|\n\n+", "", sheet, flags=re.MULTILINE | re.DOTALL)

@@ -33,7 +33,7 @@ from llmcomp.steering.priors import PRIORS, HyperPrior, make_prior
 from llmcomp.steering.settings import LEVELS, Training
 from llmcomp.steering.soft_prompt import SoftPrompt, embedding_scale
 from llmcomp.ui import jobs
-from llmcomp.ui.jobs import InputError, Working
+from llmcomp.ui.jobs import InputError, Underway, Working
 from llmcomp.ui.words import Words
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class Learning(Underway):
     """A training under way; losses in bits per byte, NaN where there is none.
 
     Attributes:
@@ -337,6 +337,7 @@ def work(
     return words(key, n=size, epochs=epochs, total=total, limit=MAX_TRAINED_BYTES, ways=ways)
 
 
+@jobs.limited
 def run(asked: Experiment) -> _Yields:
     """Trains a prompt, or reads one, and measures every way of steering.
 
@@ -348,7 +349,7 @@ def run(asked: Experiment) -> _Yields:
         stops keeps it; one `Steered` at the end.
 
     Raises:
-        LLMCompError: if something asked for does not exist or does not fit.
+        LLMCompError: if something asked for does not exist or does not fit, or it takes too long.
     """
     asked, session, model = _begin(asked)
     if asked.steer_path:
@@ -360,6 +361,7 @@ def run(asked: Experiment) -> _Yields:
     yield from _measure(session, model, asked)
 
 
+@jobs.limited
 def again(asked: Experiment, kept: Session | None) -> _Yields:
     """Measures the prompt that is there already, perhaps on another text.
 
@@ -382,6 +384,7 @@ def again(asked: Experiment, kept: Session | None) -> _Yields:
     yield from _measure(session, model, asked)
 
 
+@jobs.limited
 def sweep(kept: Session | None, priors: Sequence[str], half_bin: bool) -> _Yields:
     """Codes the prompt at every number of levels.
 
