@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,17 @@ def test_what_was_learned_corrects_the_next_estimate():
     assert learned.factor("m") < 10.0, "one stalled job is not believed"
     learned.note("other", 0.0, 1.0)
     assert learned.factor("other") == 1.0
+
+
+def test_estimates_are_held_against_a_job(known, checkpoints):
+    (line,) = cost.main([f"tiny-llama={checkpoints['llama']}"])
+    found = re.fullmatch(
+        r"tiny-llama, 4,000 bytes, ([\d,]+) tokens: encode [\d.]+ s, estimated ([\d.]+); "
+        r"decode [\d.]+ s, estimated ([\d.]+)",
+        line,
+    )
+    assert found, line
+    assert 500 < int(found[1].replace(",", "")) <= 4000
 
 
 def test_limits_follow_the_machine():

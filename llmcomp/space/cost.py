@@ -2,7 +2,8 @@
 
 In: a registered model, a machine and a number of bytes. Out: estimates from the machine's data
 sheet. They are no measurements: `Learned` corrects them by what jobs really took, as soon as there
-were any. ``python -m llmcomp.space.cost`` prints what this machine's processor reaches.
+were any. ``python -m llmcomp.space.cost`` prints what this machine's processor reaches, and with
+names of registered models, or NAME=DIRECTORY, what a job on them really takes beside its estimate.
 """
 
 from __future__ import annotations
@@ -12,17 +13,28 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llmcomp.models.registry import Registered
+from llmcomp.models.registry import REGISTRY, Registered
 from llmcomp.schedule import PRESETS
-from llmcomp.space.hardware import Hardware
+from llmcomp.space.hardware import Hardware, here
 
-__all__ = ["BYTES_PER_TOKEN", "Estimate", "Learned", "estimate", "main", "memory_bytes"]
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "SAMPLE_BYTES",
+    "Estimate",
+    "Learned",
+    "estimate",
+    "main",
+    "memory_bytes",
+]
 
 BYTES_PER_TOKEN = 4.0
 """Of English prose in vocabularies of 32,000 to 150,000 tokens; other scripts have fewer."""
+
+SAMPLE_BYTES = 4000
+"""Length of the text that documents speak of."""
 
 _COMPUTE = 0.4  # part of the peak that products of these sizes reach
 _READ = 0.6  # likewise of the memory's bandwidth
@@ -114,38 +126,71 @@ class Learned:
             self._factors[name] = found if old is None else math.sqrt(old * found)
 
 
-def main() -> str:
-    """Measures this machine's processor: products, memory, and the coder's work on a logit."""
+def main(tried: Sequence[str]) -> Iterator[str]:
+    """Measures this machine's processor, or jobs on models, a line each.
+
+    Args:
+        tried: names of registered models, each perhaps with ``=`` and a directory to load it from.
+    """
+    if not tried:
+        yield from _processor()
+    for name, _, directory in (word.partition("=") for word in tried):
+        yield _job(REGISTRY[name], directory)
+
+
+def _job(model: Registered, directory: str) -> str:
+    """Compresses and decompresses a text as the table of machines has it, and times both."""
+    from llmcomp import codec
+    from llmcomp.models import ASSETS
+    from llmcomp.models.hub import load_hub_model
+
+    hardware = here().hardware
+    loaded = load_hub_model(directory or model.source, dtype=hardware.dtype, device=hardware.device)
+    prose = (ASSETS / "examples" / "prose.txt").read_bytes()
+    text = (prose * (SAMPLE_BYTES // len(prose) + 1))[:SAMPLE_BYTES]
+    job = functools.partial(codec.compress, text, model=loaded, methods=("lm",), verify=False)
+    blob = job()  # the first one compiles
+    took = [_seconds(job), _seconds(functools.partial(codec.decompress, blob, model=loaded))]
+    n_tokens = len(loaded.tokenizer.encode(text))
+    guessed = estimate(model, hardware, hardware.dtype, n_tokens)
+    return (
+        f"{model.name}, {SAMPLE_BYTES:,} bytes, {n_tokens:,} tokens: encode {took[0]:.1f} s, "
+        f"estimated {guessed.encode:.1f}; decode {took[1]:.1f} s, estimated {guessed.decode:.1f}"
+    )
+
+
+def _processor() -> Iterator[str]:
+    """Measures products, memory, and the coder's work on a logit."""
     import numpy as np
 
     from llmcomp.agreement import walk
     from llmcomp.decisions import DecisionTree
 
     rng = np.random.default_rng(0)
-    lines = []
     for dtype in (np.float32, np.float64):
         a = rng.normal(size=(1024, 1024)).astype(dtype)
         seconds = _least_s(functools.partial(np.matmul, a, a))
-        lines.append(f"{dtype.__name__} products: {2 * 1024**3 / seconds / 1e9:.0f} GFLOP/s")
+        yield f"{dtype.__name__} products: {2 * 1024**3 / seconds / 1e9:.0f} GFLOP/s"
     a = np.ones(2**25, dtype=np.float32)
-    lines.append(f"memory read: {a.nbytes / _least_s(a.sum) / 1e9:.0f} GB/s")
+    yield f"memory read: {a.nbytes / _least_s(a.sum) / 1e9:.0f} GB/s"
     n = 50_000
     tree = DecisionTree.build([i.to_bytes(3, "big") for i in range(n)], np.ones(n, dtype=np.int64))
     logits, targets = rng.normal(size=(64, n)) * 3, rng.integers(0, n, 64)
     seconds = _least_s(lambda: walk(tree, logits, targets))
-    lines.append(f"coder: {seconds / logits.size:.1e} s a logit")
-    return "\n".join(lines)
+    yield f"coder: {seconds / logits.size:.1e} s a logit"
 
 
 def _least_s(job: Callable[[], object]) -> float:
     """Least of three runs, after one that does not count."""
-    took = []
-    for _ in range(4):
-        begun = time.perf_counter()
-        job()
-        took.append(time.perf_counter() - begun)
-    return min(took[1:])
+    return min([_seconds(job) for _ in range(4)][1:])
+
+
+def _seconds(job: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    job()
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":
-    sys.stdout.write(main() + "\n")
+    for line in main(sys.argv[1:]):
+        sys.stdout.write(f"{line}\n")

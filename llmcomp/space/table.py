@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llmcomp.models.registry import REGISTRY, Registered
 from llmcomp.pace import in_words
-from llmcomp.space.cost import BYTES_PER_TOKEN, estimate, memory_bytes
+from llmcomp.space.cost import BYTES_PER_TOKEN, SAMPLE_BYTES, estimate, memory_bytes
 from llmcomp.space.hardware import FLAVOURS, Hardware
 from llmcomp.space.limits import limits_of
 from llmcomp.space.offer import fits
@@ -15,7 +15,6 @@ from llmcomp.space.offer import fits
 __all__ = ["table"]
 
 _MODELS = ("smollm2-135m", "qwen2.5-0.5b", "open-llama-3b")
-_BYTES = 4000
 
 
 def table() -> str:
@@ -50,5 +49,5 @@ def _row(machine: Hardware) -> str:
 def _seconds(model: Registered, machine: Hardware) -> str:
     if not fits(model, machine):
         return f"{memory_bytes(model, machine.dtype) / 1e9:.0f} GB do not fit"
-    took = estimate(model, machine, machine.dtype, _BYTES / BYTES_PER_TOKEN).compress
+    took = estimate(model, machine, machine.dtype, SAMPLE_BYTES / BYTES_PER_TOKEN).compress
     return in_words(took)
