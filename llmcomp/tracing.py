@@ -126,6 +126,9 @@ class Trace:
         )
         words = [self.token_bytes[int(i)] for i in mentioned]
         flags = t.answers[asked].astype(np.uint8) & 1
+        places = np.concatenate(([0], np.cumsum(t.lengths)))
+        text = t.text[int(places[here.start]) : int(places[here.stop])]
+        before = {} if here.start == 0 else {"before": _before(t, here.start)}
         return {
             "v": "view/1",
             "kind": self.kind,
@@ -137,7 +140,7 @@ class Trace:
             "k": CANDIDATES,
             "from": here.start,
             "id_bytes": 2,
-            "text": _base64(t.text),
+            "text": _base64(text),
             "payload": _base64(t.payload),
             "overview": _pack(_capped(t.cost_bits * 4.0, 255), "u1"),
             "id": _pack(t.ids[here], id_type),
@@ -149,9 +152,8 @@ class Trace:
             "lo": _pack(t.offset[here], "<f8"),
             "r": _pack(t.share[here], "<f8"),
             "out": _pack(t.out[here], "<u4"),
-            "low": _pack(t.low[here].astype(np.int64) >> 24, "<u4"),
-            # the whole line is 2**56, one more than fits: it is drawn as the line all the same
-            "rng": _pack(_capped(t.width[here].astype(np.int64) >> 24, (1 << 32) - 1), "<u4"),
+            "low": _pack(_upper(t.low[here]), "<u4"),
+            "rng": _pack(_upper(t.width[here]), "<u4"),
             "pend": _pack(_capped(t.pending[here], 255), "u1"),
             "car": _pack(t.carried[here], "u1"),
             "tid": _pack(t.candidates[here], id_type),
@@ -165,8 +167,30 @@ class Trace:
             "dict_id": _pack(mentioned, id_type),
             "dict_len": _pack(np.array([len(w) for w in words]), "u1"),
             "dict_bytes": _base64(b"".join(words)),
+            **before,
             **(extra or {}),
         }
+
+
+def _upper(register: Array) -> Array:
+    """The upper 32 of a register's 56 bits.
+
+    The whole line is 2**56, one more than fits: it is drawn as the line all the same.
+    """
+    return _capped(register.astype(np.int64) >> 24, (1 << 32) - 1)
+
+
+def _before(lane: LaneTrace, start: int) -> dict[str, float]:
+    """What a window needs to know of the tokens before it: bits so far, and the registers."""
+    last = slice(start - 1, start)
+    return {
+        "bits": float(-np.log2(lane.share[:start]).sum()),
+        "out": int(lane.out[start - 1]),
+        "low": int(_upper(lane.low[last])[0]),
+        "rng": int(_upper(lane.width[last])[0]),
+        "pend": int(min(lane.pending[start - 1], 255)),
+        "car": int(lane.carried[start - 1]),
+    }
 
 
 def _capped(values: Array, limit: int) -> Array:

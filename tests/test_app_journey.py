@@ -33,6 +33,10 @@ HOSTILE = (
     "{{constructor}} C:\\new\\table \u202eevil\u202c <script>document.title='pwned'</script>\n"
 )
 
+SHOWS_LANE = """
+lane => document.querySelector(".lv-root").dataset.lane === String(lane)
+"""
+
 # The same page with the tests' model in the place of the shipped ones, and with one method, so that
 # even a hostile text has a picture. What is stored was made by the shipped model.
 LAUNCH = """
@@ -237,6 +241,31 @@ def test_text_travels_there_and_back(visit: Any, tmp_path: Path) -> None:
     assert page.locator("#decoded textarea").input_value() == TEXT
     restored = visitor.download("#download-bytes", tmp_path / "fox.txt")
     assert restored.read_text("utf-8") == TEXT
+
+
+def test_every_lane_of_a_long_text_can_be_looked_at(visit: Any) -> None:
+    text = "".join(f"{i}: the quick brown fox jumps over {i * i} lazy dogs.\n" for i in range(200))
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    visitor.compress(text)
+    page = visitor.page
+    lanes = page.locator(".lv-lane option").count()
+    assert lanes > 1
+    seen = ""
+    for lane in range(lanes):
+        page.locator(".lv-lane").select_option(str(lane))
+        page.wait_for_function(SHOWS_LANE, arg=lane)
+        while True:
+            seen += page.locator("#picture .lv-strip").text_content().replace("⏎", "")
+            later = page.get_by_role("button", name="Later tokens")
+            if later.count() == 0 or later.is_disabled():
+                break
+            told = page.locator(".lv-windows .lv-note").inner_text()
+            later.click()
+            page.wait_for_function(
+                "told => document.querySelector('.lv-windows .lv-note').textContent !== told",
+                arg=told,
+            )
+    assert seen.replace("·", " ") == text
 
 
 def test_a_hub_model_works_where_it_is_offered_and_says_what_it_costs(

@@ -403,3 +403,24 @@ def test_reduced_motion_moves_nothing(visit: Any) -> None:
             .map((item) => item.effect.target.outerHTML.slice(0, 200))"""
     )
     assert moving == []
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_a_page_for_a_room_is_larger_and_its_picture_answers_where_it_is_touched(
+    visit: Any, url: str, size: dict[str, int]
+) -> None:
+    visitor = visit(viewport=size, reduced_motion="reduce")
+    page = visitor.page
+    page.goto(f"{url}?lang=en&big=1")
+    page.wait_for_selector(".lv-token.lv-done")
+    letters = "selector => parseFloat(getComputedStyle(document.querySelector(selector)).fontSize)"
+    assert page.evaluate(letters, "html") == pytest.approx(22.4)
+    assert page.evaluate(letters, "#text textarea") >= 20
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    # the last token's stripe ends where the boxes begin: the label of what is there tells it
+    box = page.locator(".lv-canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_selector(".lv-token.lv-lit")
+    lit = page.locator(".lv-token.lv-lit").get_attribute("data-token")
+    assert int(lit) >= page.locator(".lv-token").count() - 3
+    leave(page)

@@ -137,6 +137,20 @@ def test_windows_of_the_wire_join_to_the_whole(traced):
         np.testing.assert_array_equal(joined, whole[field])
 
 
+def test_a_window_knows_what_came_before_it(traced):
+    lane = traced.trace.lanes[0]
+    assert "before" not in traced.trace.wire()
+    whole = arrays(traced.trace.wire())
+    window = traced.trace.wire(start=25, count=10)
+    before = window["before"]
+    assert before["bits"] == pytest.approx(float(lane.cost_bits[:25].sum()), abs=1e-3)
+    assert before["out"] == int(lane.out[24])
+    assert (before["low"], before["rng"]) == (int(whole["low"][24]), int(whole["rng"][24]))
+    skipped = int(lane.lengths[:25].sum())
+    length = int(lane.lengths[25:35].sum())
+    assert base64.b64decode(window["text"]) == lane.text[skipped : skipped + length]
+
+
 def test_decisions_narrow_to_the_token(traced):
     """The product of the questions' shares is the token's share; answers follow byte order."""
     t = traced.trace.lanes[0]

@@ -13,11 +13,13 @@ from types import SimpleNamespace
 import pytest
 
 import llmcomp.models
+from llmcomp import codec
 from llmcomp.bill import Bill, ModelSize
 from llmcomp.errors import DamagedError, LLMCompError
 from llmcomp.models.size import size_of
-from llmcomp.steps import Progress
+from llmcomp.steps import Progress, run
 from llmcomp.ui import handlers, jobs, programs, theatre, views
+from llmcomp.ui.jobs import InputError
 from llmcomp.ui.theatre import Piece
 from llmcomp.ui.words import Words
 
@@ -304,3 +306,44 @@ def test_what_cannot_be_watched_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     *steps, last = handlers.decompress(None, long)
     assert last.message["say"] == "tooLongToWatch"
     assert not any(isinstance(step, Piece) for step in steps)
+
+
+def test_another_lane_and_window_of_a_long_text_can_be_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(theatre, "WIRE_TOKENS", 40)
+    text = "".join(f"{i}: the fox jumps\n" for i in range(60)).encode()
+    made = run(codec.compressing(text, lanes=2, trace=True, methods=("lm",)))
+    trace = made.trace
+    assert trace is not None
+    first = theatre.opening(trace, made.blob)
+    assert (first["lane"], first["lanes"], first["window"]) == (0, 2, 40)
+    seen = {}
+    for lane in range(2):
+        for start in range(0, len(trace.lanes[lane]), 40):
+            turned = theatre.window(first["trace"], lane, start)
+            seen[lane] = seen.get(lane, b"") + base64.b64decode(turned["text"])
+            number = turned["file"]["number"]
+            payload = base64.b64decode(turned["payload"])
+            assert made.blob[number : number + len(payload)] == payload
+    assert seen[0] + seen[1] == text
+    for lane, start in ((2, 0), (0, 10**6), (0, -1), ("0", 0), (None, None)):
+        with pytest.raises(InputError, match="has no lane"):
+            theatre.window(first["trace"], lane, start)
+    with pytest.raises(InputError, match="no longer kept"):
+        theatre.window("another visitor's", 0, 0)
+    assert "trace" not in theatre.opening(codec.trace(b"short"), None)
+
+
+def test_only_the_traces_looked_at_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(theatre, "WIRE_TOKENS", 1)
+    trace = codec.trace(b"The quick brown fox")
+    monkeypatch.setattr(theatre, "_KEPT_TOKENS", 2 * len(trace.lanes[0]))
+    first, second = (theatre.opening(trace, None)["trace"] for _ in range(2))
+    assert first != second
+    theatre.window(first, 0, 1)
+    third = theatre.opening(trace, None)["trace"]
+    assert theatre.window(first, 0, 0)
+    assert theatre.window(third, 0, 0)
+    with pytest.raises(InputError, match="no longer kept"):
+        theatre.window(second, 0, 0)

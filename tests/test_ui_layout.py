@@ -90,7 +90,8 @@ def test_page_needs_no_network() -> None:
     assert not [sheet for sheet in sheets if "//" in sheet]
     assert options["run_history"] is False
     assert options["state_session_capacity"] == jobs.LIMITS.sessions
-    assert options["head"].startswith("<script>")
+    assert options["head"].startswith("<style>")
+    assert "</style><script>" in options["head"]
 
 
 def test_building_the_page_writes_nothing_into_the_package() -> None:

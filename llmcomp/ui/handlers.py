@@ -51,7 +51,6 @@ PRESETS = ("fast", "balanced", "small")
 
 MAX_BLOB_BYTES = jobs.LIMITS.blob_bytes
 
-_TOKENS_DRAWN = 2000  # one window of the view; more would make the message larger than 0.6 MB
 _OF_LINKS = str.maketrans("-_", "+/")
 _BEATEN = {"xz": "remark_xz", "stored": "remark_stored"}
 
@@ -250,8 +249,7 @@ def _message(
     if trace is None or not _is_drawn(trace):
         return {"v": "view/1", "n": 0, "sizes": dict(sizes)}
     # where another method won, the drawn number is not in the file
-    file = {} if method in _BEATEN else {"file": theatre.file_of(blob)}
-    return {**trace.wire(lane=0, start=0, count=_TOKENS_DRAWN), "sizes": dict(sizes), **file}
+    return {**theatre.opening(trace, None if method in _BEATEN else blob), "sizes": dict(sizes)}
 
 
 def _is_drawn(trace: Trace) -> bool:

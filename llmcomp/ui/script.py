@@ -52,6 +52,7 @@ MODULES = (
     "damage",
     "floors",
     "tour",
+    "windows",
     "status",
     "curve",
     "page",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+import threading
+from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,7 @@ from llmcomp import codec
 from llmcomp.container import Part, anatomy
 from llmcomp.rehearsal import rehearse
 from llmcomp.steps import Progress
-from llmcomp.tracing import Trace
+from llmcomp.tracing import WIRE_TOKENS, Trace
 from llmcomp.ui.jobs import InputError, encoded
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "damage",
     "decoding",
     "file_of",
+    "opening",
     "rehearsed",
+    "window",
     "with_damage",
 ]
 
@@ -40,16 +44,23 @@ MAX_DAMAGED_BYTES = 5_000
 NOT_WATCHED = {"v": "view/1", "n": 0, "say": "nothingToWatch"}
 """The message of a decoding that leaves no trace."""
 
+_KEPT_TOKENS = 300_000
+"""Of all traces that are kept to be turned over; a token takes about 500 bytes of memory."""
+
 _FALSE_TOKENS = 60
 _DEFAULT_FLIP = 0.4
 
 
-def file_of(blob: bytes) -> dict[str, Any]:
+def file_of(blob: bytes, lane: int = 0) -> dict[str, Any]:
     """Returns the field ``file`` of a message: a blob's bytes and what each is for.
+
+    Args:
+        blob: the blob.
+        lane: whose number is drawn.
 
     Returns:
         ``bytes`` in base64, ``parts`` as ``[name, start, stop]``, and ``number``: the byte at which
-        the first lane's payload begins, or the end of the file if no model coded it.
+        the lane's payload begins, or the end of the file if no model coded it.
 
     Raises:
         LLMCompError: if the blob is not intact.
@@ -58,13 +69,92 @@ def file_of(blob: bytes) -> dict[str, Any]:
     return {
         "bytes": base64.b64encode(blob).decode("ascii"),
         "parts": [[part.name, part.start, part.stop] for part in parts],
-        "number": _number(parts).start,
+        "number": _number(parts, lane).start,
     }
 
 
-def _number(parts: list[Part]) -> Part:
+def _number(parts: list[Part], lane: int = 0) -> Part:
     stop = parts[-1].stop
-    return next((part for part in parts if part.name == "number"), Part("number", stop, stop))
+    numbers = [part for part in parts if part.name == "number"]
+    return numbers[lane] if lane < len(numbers) else Part("number", stop, stop)
+
+
+class _Kept:
+    """The traces that visitors may turn over, by names that nobody can guess.
+
+    What was not looked at the longest makes room.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: OrderedDict[str, tuple[Trace, bytes]] = OrderedDict()
+
+    def put(self, trace: Trace, blob: bytes) -> str:
+        name = secrets.token_urlsafe(16)
+        with self._lock:
+            self._held[name] = (trace, blob)
+            n_tokens = sum(_n_tokens(held) for held, _ in self._held.values())
+            while n_tokens > _KEPT_TOKENS and len(self._held) > 1:
+                _, (dropped, _) = self._held.popitem(last=False)
+                n_tokens -= _n_tokens(dropped)
+        return name
+
+    def get(self, name: str) -> tuple[Trace, bytes] | None:
+        with self._lock:
+            if name in self._held:
+                self._held.move_to_end(name)
+            return self._held.get(name)
+
+
+def _n_tokens(trace: Trace) -> int:
+    return sum(map(len, trace.lanes))
+
+
+_kept = _Kept()
+
+
+def opening(trace: Trace, blob: bytes | None) -> dict[str, Any]:
+    """Returns the message of a trace's beginning: one window of its first lane.
+
+    Args:
+        trace: of a segment; there are tokens in its first lane.
+        blob: the file, None if the number that is drawn is not in one.
+
+    Returns:
+        The message. If there are more windows or lanes, it names the trace for `window`.
+    """
+    name = {}
+    if len(trace.lanes) > 1 or len(trace.lanes[0]) > WIRE_TOKENS:
+        name = {"trace": _kept.put(trace, blob or b""), "window": WIRE_TOKENS}
+    file = {"file": file_of(blob)} if blob else {}
+    return {**trace.wire(count=WIRE_TOKENS), **file, **name}
+
+
+def window(name: object, lane: object, start: object) -> dict[str, Any]:
+    """Returns another window of a trace that `opening` named.
+
+    Args:
+        name: the field ``trace`` of its message; a program may send anything.
+        lane: which lane.
+        start: first token.
+
+    Raises:
+        InputError: if the trace is not kept any more, or has no such window.
+    """
+    found = _kept.get(str(name))
+    if found is None:
+        raise InputError.of("picture_gone")
+    trace, blob = found
+    if not (
+        isinstance(lane, int)
+        and isinstance(start, int)
+        and 0 <= lane < len(trace.lanes)
+        and 0 <= start < len(trace.lanes[lane])
+    ):
+        raise InputError(f"the text has no lane {lane!r} with a token {start!r}")
+    file = {"file": file_of(blob, lane)} if blob else {}
+    told = {"trace": name, "window": WIRE_TOKENS, "turned": True}
+    return {**trace.wire(lane, start, WIRE_TOKENS), **file, **told}
 
 
 def with_damage(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -128,7 +218,7 @@ def decoding(blob: bytes) -> Generator[Progress | Piece, None, tuple[bytes, Mapp
 def _performance(blob: bytes, trace: Trace | None) -> dict[str, Any]:
     if trace is None or not len(trace.lanes[0]):
         return NOT_WATCHED
-    return {**trace.wire(), "kind": "decode", "file": file_of(blob)}
+    return {**opening(trace, blob), "kind": "decode"}
 
 
 def damage(pasted: object, bit: object) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import gradio as gr
 
 from llmcomp.errors import LLMCompError
 from llmcomp.ui import steering, steering_views, theatre, views
-from llmcomp.ui.jobs import LIMITS
+from llmcomp.ui.jobs import LIMITS, InputError
 from llmcomp.ui.words import LANGUAGES, Words
 
 __all__ = [
@@ -131,11 +131,11 @@ def drawn(value: Any, css_class: str, mount: str, events: str = "", **rest: Any)
 def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTML:
     """Makes the interval view over one trace; its value is a ``view/1`` message.
 
-    Asked what a damaged bit would do, it sends the file it was given and the bit to the server; the
-    answer is a message, too.
+    Asked what a damaged bit would do, it sends the file it was given and the bit to the server;
+    asked for another lane or window, the name of its trace. The answer is a message, too.
     """
     # gradio learns the names of events from quoted strings in this script
-    events = ", (name, data) => name === 'damage' && trigger('damage', data)"
+    events = ", (name, data) => name === 'damage' ? trigger('damage', data) : trigger('turn', data)"
     view = drawn(message, "lv-root", "mountView", events, **rest)
     view.damage(
         damaged,
@@ -146,7 +146,18 @@ def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTM
         concurrency_limit=1,
         api_visibility="private",
     )
+    view.turn(turned, None, view, **QUIET)
     return view
+
+
+def turned(event: gr.EventData) -> Mapping[str, Any]:
+    """Answers a view that asked for another lane or window."""
+    try:
+        return theatre.window(event.trace, event.lane, event.start)
+    except InputError as error:
+        words = Words(str(event.language))
+        said = words(error.key, **error.values) if error.key else str(error)
+        raise gr.Error(html.escape(said), print_exception=False) from error
 
 
 def damaged(event: gr.EventData) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { hex, shorten } from "./label.js";
 import { say } from "./say.js";
-import { fromBase64 } from "./wire.js";
+import { endsAt, fromBase64 } from "./wire.js";
 
 const MOST_BYTES = 1024; // beyond, nobody reads hex, and the page would be slow
 const MOST_WORDS = 4;
@@ -12,6 +12,11 @@ const MOST_WORDS = 4;
 export function fileOf(trace) {
   const { file } = trace.message;
   return file ? { bytes: fromBase64(file.bytes), parts: file.parts, number: file.number } : null;
+}
+
+/** The byte of the number in which the window's first token begins. */
+function firstByte(trace) {
+  return Math.floor(trace.cum[0] / 8);
 }
 
 /** First and last (half open) token that pays for bits of byte n of the number. */
@@ -43,14 +48,18 @@ export class ByteView {
     this.file = fileOf(trace);
     this.flip = flip;
     this.open = null;
+    // a long file is shown from its beginning, or from where the drawn tokens' bytes begin
+    const drawn = this.file.number + firstByte(trace);
+    this.from = drawn < MOST_BYTES / 2 ? 0 : Math.max(Math.min(drawn, this.file.bytes.length - MOST_BYTES), 0);
     this.hex = make("div", "lv-hex", [], { role: "listbox", "aria-label": say("file"), "aria-orientation": "horizontal" });
     this.bits = make("div", "lv-bits");
     this.keys = make("p", "lv-parts", this.names());
     this.root = make("section", "lv-bytes", [make("h2", "", say("file")), this.keys, this.hex, ...this.cut(), this.bits]);
-    this.cells = Array.from(this.file.bytes.subarray(0, MOST_BYTES), (byte, at) => this.cell(byte, at));
+    const shown = this.file.bytes.subarray(this.from, this.from + MOST_BYTES);
+    this.cells = Array.from(shown, (byte, i) => this.cell(byte, this.from + i));
     this.hex.append(...this.cells);
     this.listen(look, go);
-    this.select(this.file.number, false);
+    this.select(this.file.number + firstByte(trace), false);
   }
 
   names() {
@@ -60,7 +69,7 @@ export class ByteView {
 
   cut() {
     const total = this.file.bytes.length;
-    return total > MOST_BYTES ? [make("p", "lv-note", say("fileCut", { shown: MOST_BYTES, total }))] : [];
+    return total > MOST_BYTES ? [make("p", "lv-note", say("fileCut", { first: this.from + 1, last: Math.min(this.from + MOST_BYTES, total), total }))] : [];
   }
 
   cell(byte, at) {
@@ -72,7 +81,8 @@ export class ByteView {
   /** Byte of the number at a place of the file, or null outside the drawn lane's payload. */
   numbered(at) {
     const n = at - this.file.number;
-    return n >= 0 && n < this.trace.payload.length ? n : null;
+    const last = endsAt(this.trace, this.trace.count) ? this.trace.payload.length : this.trace.cum[this.trace.count] / 8;
+    return n >= firstByte(this.trace) && n < last ? n : null;
   }
 
   name(at) {
@@ -108,28 +118,36 @@ export class ByteView {
       if (!by) return;
       event.preventDefault();
       event.stopPropagation();
-      this.select(Math.min(Math.max(this.open + by, 0), this.cells.length - 1), true);
+      this.select(this.open + by, true);
       look(tokenOf(this.open));
     });
   }
 
   /** Opens one byte: its eight bits can be damaged. */
   select(at, focus) {
-    const place = Math.min(at, this.cells.length - 1);
+    const place = Math.min(Math.max(at, this.from), this.from + this.cells.length - 1);
     if (this.open !== null) {
-      this.cells[this.open].tabIndex = -1;
-      this.cells[this.open].setAttribute("aria-selected", "false");
+      this.cellAt(this.open).tabIndex = -1;
+      this.cellAt(this.open).setAttribute("aria-selected", "false");
     }
     this.open = place;
-    this.cells[place].tabIndex = 0;
-    this.cells[place].setAttribute("aria-selected", "true");
-    if (focus) this.cells[place].focus({ preventScroll: true });
+    this.cellAt(place).tabIndex = 0;
+    this.cellAt(place).setAttribute("aria-selected", "true");
+    if (focus) this.focus();
     const digits = this.file.bytes[place].toString(2).padStart(8, "0");
     const buttons = [...digits].map((digit, i) => this.bit(8 * place + i, digit));
     this.bits.replaceChildren(
       make("span", "lv-byte-name", make("bdi", "", this.name(place))),
       ...(this.flip ? [make("span", "lv-bit-hint", say("flipHint")), make("span", "lv-bit-row", buttons)] : []),
     );
+  }
+
+  cellAt(place) {
+    return this.cells[place - this.from];
+  }
+
+  focus() {
+    this.cellAt(this.open).focus({ preventScroll: true });
   }
 
   bit(n, digit) {
@@ -146,7 +164,7 @@ export class ByteView {
     const last = Math.floor(this.trace.cum[t + 1] / 8);
     for (let n = Math.floor(this.trace.cum[t] / 8); n <= last; n += 1) {
       const part = shareOfByte(this.trace, n, t);
-      const cell = this.cells[this.file.number + n];
+      const cell = this.cellAt(this.file.number + n);
       if (!part || !cell || n >= this.trace.payload.length) continue;
       const [from, to] = part.map((bit) => `${(12.5 * bit).toFixed(1)}%`);
       cell.style.setProperty("--lit", `linear-gradient(90deg, transparent ${from}, var(--lv-lit) ${from} ${to}, transparent ${to})`);
@@ -156,7 +174,7 @@ export class ByteView {
 
   /** Marks one damaged bit's byte. */
   hurt(bit) {
-    const cell = this.cells[Math.floor(bit / 8)];
+    const cell = this.cellAt(Math.floor(bit / 8));
     if (cell) cell.classList.add("lv-hurt");
   }
 }

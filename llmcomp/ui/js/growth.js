@@ -2,6 +2,7 @@
 
 import { make, shape } from "./dom.js";
 import { fixed, say } from "./say.js";
+import { endsAt } from "./wire.js";
 
 const GROWTH_WIDE = 820;
 const NARROW = 340;
@@ -11,6 +12,7 @@ const EDGE = 6;
 const HEADROOM = 20; // for the label of the highest level
 const MOST_POINTS = 600;
 const LABEL = 13;
+const LABEL_FROM = 0.85; // where the words at the curve's end begin: it must pass above them
 const HELPED = 0.05; // bits a token; below, cost and ideal differ by rounding alone
 
 /** The best of the classical compressors that the message names, as `[name, bytes]`, or null. */
@@ -23,8 +25,7 @@ export function bestClassical(sizes) {
 export function excessBits(trace) {
   const sums = new Float64Array(trace.count + 2);
   for (let t = 0; t < trace.count; t += 1) sums[t + 1] = sums[t] + trace.cum[t + 1] - trace.cum[t] - trace.ideal[t];
-  const whole = trace.count === trace.total;
-  const tail = whole ? 8 * trace.payload.length - trace.cum[trace.count] : 0;
+  const tail = endsAt(trace, trace.count) ? 8 * trace.payload.length - trace.cum[trace.count] : 0;
   sums[trace.count + 1] = sums[trace.count] + tail;
   return sums;
 }
@@ -93,7 +94,7 @@ export class Growth {
       svg.append(shape("text", "lv-plot-text", { x: EDGE, y: at }, say("growthBytes", { name, n: bytes })));
     }
     svg.append(shape("polyline", "lv-ours", { points: this.points(trace.count, (t) => y(trace.cum[t] / 8)) }));
-    const below = y(data.last) + LABEL + 2;
+    const below = y(trace.cum[Math.floor(LABEL_FROM * trace.count)] / 8) + LABEL;
     const words = say("growthBytes", { name: "llmcomp", n: Math.ceil(data.last) });
     svg.append(shape("text", "lv-plot-text lv-plot-ours", { x: this.width - EDGE, y: below < GROWTH_HIGH - EDGE ? below : y(data.last) - EDGE }, words));
     this.needle = shape("path", "lv-mark", {});

@@ -9,8 +9,9 @@ import { sceneAt } from "./scene.js";
 import { shorten } from "./label.js";
 import { foreignNeedle, needleAt } from "./needle.js";
 import { questionEdges } from "./ladder.js";
-import { registers } from "./wire.js";
+import { endsAt, registers } from "./wire.js";
 
+const USUAL_LETTER = 16; // px of the page's letters in most browsers
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 const LABEL_PX = 11;
 const BOTH_PX = 40;
@@ -47,15 +48,17 @@ export class Microscope {
   }
 
   /** Takes the size from the page; false while the view is hidden. */
+  /** Letters grow with those of the page, and everything around them likewise. */
   resize() {
     const { clientWidth, clientHeight } = this.canvas;
     if (clientWidth === 0 || clientHeight === 0) return false;
+    this.zoom = parseFloat(getComputedStyle(document.documentElement).fontSize) / USUAL_LETTER || 1;
     const scale = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(clientWidth * scale);
     this.canvas.height = Math.round(clientHeight * scale);
     this.context = this.canvas.getContext("2d");
-    this.context.setTransform(scale, 0, 0, scale, 0, 0);
-    this.layout = layoutOf(clientWidth, clientHeight);
+    this.context.setTransform(scale * this.zoom, 0, 0, scale * this.zoom, 0, 0);
+    this.layout = layoutOf(clientWidth / this.zoom, clientHeight / this.zoom);
     return true;
   }
 
@@ -74,7 +77,7 @@ export class Microscope {
       else this.drawGoal();
     });
     this.clipped(g.width, this.layout.ruler, () => this.drawRuler());
-    if (f >= this.trace.total && !this.mode.blind && !this.mode.other && this.trace.fork === undefined) this.drawStop();
+    if (endsAt(this.trace, f) && !this.mode.blind && !this.mode.other) this.drawStop();
   }
 
   clipped(x, width, paint) {

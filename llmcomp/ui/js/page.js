@@ -2,7 +2,7 @@
 
 import { followLinks } from "./arrive.js";
 import { holdLanguage, setLanguage, wanted } from "./language.js";
-import { resumeTheme } from "./theme.js";
+import { enlarge, resumeTheme } from "./theme.js";
 
 function skipToPicture(event) {
   const link = event.target.closest && event.target.closest("a.lv-skip");
@@ -23,6 +23,7 @@ export function openPage() {
   setLanguage(wanted());
   holdLanguage();
   resumeTheme();
+  enlarge();
   followLinks();
   document.addEventListener("click", skipToPicture);
   document.addEventListener("keydown", stopOnEscape);

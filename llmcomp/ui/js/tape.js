@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { hex } from "./label.js";
 import { say } from "./say.js";
-import { registers } from "./wire.js";
+import { endsAt, registers } from "./wire.js";
 
 const CHIPS = 24;
 const WINDOW = 32;
@@ -68,8 +68,7 @@ export function tapeAt(trace, t) {
  */
 export function drawTape(root, trace, t, known) {
   const part = (className, text, title) => make("span", className, text, title ? { title } : {});
-  const finished = t === trace.total && trace.fork === undefined;
-  const draw = known ? readerParts : finished ? finishedParts : writerParts;
+  const draw = known ? readerParts : endsAt(trace, t) ? finishedParts : writerParts;
   root.replaceChildren(part("lv-zero", "0."), ...draw(trace, t, part, Number(root.dataset.settled || 0)));
   const { out, pend } = registers(trace, t);
   root.dataset.settled = String(out - pend);

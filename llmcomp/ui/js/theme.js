@@ -1,4 +1,4 @@
-// Light and dark: the system's choice until the visitor makes one.
+// Light and dark: the system's choice until the visitor makes one. And the size of everything.
 
 import { keep, kept } from "./store.js";
 
@@ -18,4 +18,10 @@ export function resumeTheme() {
   if (chosen && !new URLSearchParams(window.location.search).has("__theme")) {
     document.body.classList.toggle("dark", chosen === "dark");
   }
+}
+
+/** A link with `big=1` is for a room: everything 1.4 times as large. */
+export function enlarge() {
+  const wanted = new URLSearchParams(window.location.search).get("big") === "1";
+  document.documentElement.classList.toggle("big", wanted);
 }

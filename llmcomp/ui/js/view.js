@@ -25,6 +25,7 @@ import { Strip } from "./strip.js";
 import { showTable } from "./table.js";
 import { drawTape } from "./tape.js";
 import { focusYourText, Tour } from "./tour.js";
+import { windowRow } from "./windows.js";
 import { continued, parseTrace } from "./wire.js";
 
 const HERO_SEEN = "llmcomp-hero-played";
@@ -67,6 +68,7 @@ class LinkedView {
       return this.root.replaceChildren(make("p", "lv-note", `${say("unreadable")} ${error.message}`));
     }
     this.label = (id) => tokenLabel(this.home.words.get(id) || new Uint8Array());
+    this.root.dataset.lane = String(message.lane ?? 0);
     this.build();
     this.start();
     return undefined;
@@ -133,9 +135,8 @@ class LinkedView {
   }
 
   notes() {
-    const { home, message } = this;
-    const cut = home.total > home.count && say("partOf", { shown: home.count, total: home.total });
-    return [message.note, cut].filter(Boolean).map((note) => make("p", "lv-note", note));
+    const { note } = this.message;
+    return [note && make("p", "lv-note", note), windowRow(this.home, this.ask)].filter(Boolean);
   }
 
   /** Puts a trace into the picture; `mode` says what is known of it, see `Microscope`. */
@@ -255,7 +256,7 @@ class LinkedView {
     });
     this.stage.addEventListener("pointermove", (event) => {
       if (!from) return this.hover(event);
-      const dx = event.clientX - from.x;
+      const dx = (event.clientX - from.x) / this.scope.zoom;
       from.moved = from.moved || Math.abs(dx) > TAP_PX;
       if (from.moved) this.jump(this.draggedTo(from.f, dx));
       return undefined;
@@ -274,7 +275,7 @@ class LinkedView {
     const t = Math.min(Math.floor(f), count - 1);
     if (t < 0) return 0;
     const start = cum[t] + (f - t) * (cum[t + 1] - cum[t]);
-    const bits = Math.min(Math.max(start - dx / this.scope.layout.g.k, 0), cum[count]);
+    const bits = Math.min(Math.max(start - dx / this.scope.layout.g.k, cum[0]), cum[count]);
     let at = t;
     while (at > 0 && cum[at] > bits) at -= 1;
     while (at < count - 1 && cum[at + 1] < bits) at += 1;
@@ -284,8 +285,8 @@ class LinkedView {
 
   under(event) {
     const frame = this.canvas.getBoundingClientRect();
-    const { scene } = this.scope;
-    return scene ? tokenAt(scene, event.clientX - frame.left, event.clientY - frame.top) : null;
+    const { scene, zoom } = this.scope;
+    return scene ? tokenAt(scene, (event.clientX - frame.left) / zoom, (event.clientY - frame.top) / zoom) : null;
   }
 
   /** The mouse over a band or box lights the same word in the text. */
@@ -488,7 +489,7 @@ class LinkedView {
   }
 
   showBytes() {
-    if (this.bytes && this.trace === this.home) this.bytes.cells[this.bytes.open].focus();
+    if (this.bytes && this.trace === this.home) this.bytes.focus();
   }
 
   /** The bit of the file at which the number stands now; at the end, the one at 40 %. */
@@ -562,15 +563,15 @@ class LinkedView {
     this.player = null;
     this.colours = null;
     this.run = message.live ? message.run : null;
-    this.enter(this.home, decode ? { name: "number", blind: true } : {});
+    this.enter(this.home, decode && !message.turned ? { name: "number", blind: true } : {});
     this.player.live = message.live === true;
     this.tour.beat = 1;
     const hero = message.hero === true;
     const seen = hero && kept(HERO_SEEN) === "1";
     if (hero) keep(HERO_SEEN, "1");
-    if (this.player.still || seen) this.jump(this.trace.count);
+    if (this.player.still || seen || message.turned) this.jump(this.trace.count);
     else this.timer = window.setTimeout(() => this.act("toggle"), hero ? Math.max(HERO_STARTS_MS - performance.now(), 0) : RESULT_DELAY_MS);
-    if (!hero) this.comeIntoSight();
+    if (!hero && !message.turned) this.comeIntoSight();
     this.wake();
   }
 

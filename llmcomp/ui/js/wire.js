@@ -61,13 +61,17 @@ function dictionary(message) {
   return words;
 }
 
-function runningSum(count, step) {
-  const sums = new Float64Array(count + 1);
+function runningSum(count, step, start = 0) {
+  const sums = new Float64Array(count + 1).fill(start);
   for (let t = 0; t < count; t += 1) sums[t + 1] = sums[t] + step(t);
   return sums;
 }
 
-/** The trace of one lane as arrays: `count` tokens, `cum[t]` bits and `offset[t]` bytes before token t. */
+/**
+ * A window of one lane as arrays: `count` of its `total` tokens, those from `from` on.
+ *
+ * `cum[t]` are the lane's bits before token t, `offset[t]` the window's bytes before it.
+ */
 export function parseTrace(message) {
   if (!message || message.v !== "view/1") throw new Error("not a view/1 message");
   const count = fromBase64(message.len).length;
@@ -83,13 +87,14 @@ export function parseTrace(message) {
   trace.words = dictionary(message);
   trace.text = fromBase64(message.text);
   trace.payload = fromBase64(message.payload);
+  trace.before = message.before || { ...WHOLE_LINE, bits: 0 };
   return summed(trace);
 }
 
 /** Adds what is a running sum of something else. */
 function summed(trace) {
   trace.asked = runningSum(trace.count, (t) => trace.nd[t]);
-  trace.cum = runningSum(trace.count, (t) => -Math.log2(trace.r[t]));
+  trace.cum = runningSum(trace.count, (t) => -Math.log2(trace.r[t]), trace.before.bits);
   trace.offset = runningSum(trace.count, (t) => trace.len[t]);
   return trace;
 }
@@ -107,9 +112,14 @@ export function continued(trace, piece) {
   return summed(whole);
 }
 
-/** The coder's registers before token t (after the t-th step); t = 0 is the whole line. */
+/** Whether the lane ends after t tokens of the window. */
+export function endsAt(trace, t) {
+  return trace.from + t >= trace.total && trace.fork === undefined;
+}
+
+/** The coder's registers before token t (after the t-th step); a lane begins with the whole line. */
 export function registers(trace, t) {
-  if (t <= 0) return WHOLE_LINE;
+  if (t <= 0) return trace.before;
   const { out, low, rng, pend, car } = trace;
   return { out: out[t - 1], low: low[t - 1], rng: rng[t - 1], pend: pend[t - 1], car: car[t - 1] };
 }

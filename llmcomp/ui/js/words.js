@@ -58,11 +58,16 @@ export const WORDS = {
   cost2: ["under 5", "до 5", "不到 5"],
   cost3: ["under 9", "до 9", "不到 9"],
   cost4: ["9 bits and more", "9 бит и больше", "9 比特以上"],
-  partOf: [
-    "The first {shown} of {total} tokens are shown.",
-    "Показаны первые {shown} из {total} токенов.",
-    "只显示 {total} 个词元中的前 {shown} 个。",
+  windows: ["Part of the text in the picture", "Часть текста на рисунке", "图中显示的文本部分"],
+  lane: ["Lane", "Дорожка", "通道"],
+  laneOf: ["lane {n} of {of}", "дорожка {n} из {of}", "通道 {n}/{of}"],
+  stretch: [
+    "tokens {first} to {last} of {total}",
+    "токены с {first} по {last} из {total}",
+    "第 {first}–{last} 个词元，共 {total} 个",
   ],
+  earlier: ["Earlier tokens", "Предыдущие токены", "前面的词元"],
+  later: ["Later tokens", "Следующие токены", "后面的词元"],
   canvas: [
     "Interval view. Token {token} of {total}, {word}: {bits} bits. {sum} bits so far.",
     "Интервалы. Токен {token} из {total}, {word}: {bits} бит. Всего {sum} бит.",
@@ -187,7 +192,7 @@ export const WORDS = {
   byteOf: ["byte {n} of the number: {words}", "байт {n} числа: {words}", "数的第 {n} 字节：{words}"],
   flipThis: ["flip bit {n}", "перевернуть бит {n}", "翻转第 {n} 位"],
   flipHint: ["Click a bit to damage it:", "Щёлкните бит, чтобы испортить его:", "点击一个比特来损坏它："],
-  fileCut: ["The first {shown} of {total} bytes are shown.", "Показаны первые {shown} из {total} байт.", "只显示 {total} 字节中的前 {shown} 个。"],
+  fileCut: ["Bytes {first} to {last} of {total} are shown.", "Показаны байты с {first} по {last} из {total}.", "显示第 {first}–{last} 字节，共 {total} 字节。"],
   // what if
   whatIf: ["What if it said {word}?", "А если бы там было {word}?", "如果写的是 {word} 呢？"],
   asWritten: ["as written: {word}", "как написано: {word}", "原文：{word}"],
