@@ -712,9 +712,10 @@ class LinkedView {
     return shorten(label.replace(/^·+|·+$/g, "") || label, 20);
   }
 
-  /** The likeliest word that the text did not say where it cost most. */
+  /** The likeliest word that the text did not say where it cost most; a space alone is no word to ask for. */
   rival() {
-    return ballot(this.home, this.dear).find(({ chosen }) => !chosen) || { id: this.home.id[0], lo: 0, r: 1 };
+    const others = ballot(this.home, this.dear).filter(({ chosen }) => !chosen);
+    return others.find(({ id }) => /[\p{L}\p{N}]/u.test(this.label(id))) || others[0] || { id: this.home.id[0], lo: 0, r: 1 };
   }
 
   resultText() {
