@@ -72,7 +72,8 @@ def test_the_two_needles_are_the_two_numbers(node: str, embedded: object) -> Non
 
 def test_joined_script_runs_and_leaves_only_functions(node: str) -> None:
     stub = (
-        "const document = { addEventListener() {}, documentElement: { lang: '' } };"
+        "const documentElement = { lang: '', classList: { toggle() {} } };"
+        "const document = { addEventListener() {}, documentElement };"
         "const window = { addEventListener() {}, dispatchEvent() {}, navigator: {},"
         " location: { search: '' } };"
         "class MutationObserver { observe() {} }\n"

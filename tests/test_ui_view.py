@@ -269,7 +269,7 @@ def test_a_damaged_bit_has_one_of_four_outcomes_and_gives_no_file(visit: Any) ->
         if outcome == "number":
             assert page.locator("#picture .lv-false").count() > 0
         assert page.locator("#download").get_attribute("href") == saved
-        page.get_by_role("button", name="Repair the bit").click()
+        page.get_by_role("button", name="Undo the damage").click()
         page.wait_for_selector(f"{ROOT}[data-mode=words]")
 
 

@@ -132,17 +132,16 @@ test("past tokens are as wide as they cost", () => {
   }
 });
 
-test("the stop cell lies inside its box and no larger cell does", () => {
+test("the stop cell begins at whole bytes, lies in its box, and none twice as large does", () => {
   const { trace } = traceOf(300, (t) => t % 11);
   for (let t = 0; t <= trace.count; t += 1) {
     const { low, rng, out } = registers(trace, t);
-    const inside = (depth) => {
-      const unit = 2 ** (8 * out + 32 - depth);
-      return (Math.ceil(low / unit) + 1) * unit <= low + rng;
-    };
-    const stop = stopCell({ low, rng, out });
-    assert.ok(inside(stop.depth));
-    for (let depth = Math.max(stop.depth - 4, 0); depth < stop.depth; depth += 1) assert.ok(!inside(depth));
+    const { depth, m } = stopCell({ low, rng, out });
+    const unit = 2 ** (8 * out + 32 - depth);
+    assert.ok(m * unit >= low && (m + 1) * unit <= low + rng);
+    assert.equal((m * unit) % 2 ** 24, 0, "whole bytes name its beginning");
+    const fits = (m / 2) % 1 === 0 && m * unit + 2 * unit <= low + rng;
+    assert.ok(!fits || depth === 8 * out);
   }
 });
 

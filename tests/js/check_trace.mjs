@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { geometry } from "../../llmcomp/ui/js/camera.js";
+import { cellEdges, stopCell } from "../../llmcomp/ui/js/ruler.js";
 import { sceneAt } from "../../llmcomp/ui/js/scene.js";
 import { pushedBytes } from "../../llmcomp/ui/js/tape.js";
 import { needleAt } from "../../llmcomp/ui/js/needle.js";
@@ -35,6 +36,12 @@ for (let bytes = 0; bytes < shorter; bytes += 1) {
   const unit = 1n << BigInt(8 * (end.out + 4 - bytes));
   const first = ((low + 1n + unit - 1n) / unit) * unit; // one unit of the window is rounding
   assert.ok(first >= high - 1n, `${bytes} bytes would do`);
+}
+// The cell that is lit at the end begins at the file's number, and lies in the box.
+if (endsAt(trace, trace.count)) {
+  const { depth, m } = stopCell(end);
+  const [u0, u1] = cellEdges(end, depth, m);
+  assert.ok(u1 <= 1 && Math.abs(u0 - needleAt(trace, trace.count)) < 1e-6, `the cell from ${u0} to ${u1}`);
 }
 for (let t = 0; t <= trace.count; t += 1) {
   const u = needleAt(trace, t);

@@ -8,7 +8,7 @@ export function verdictBox({ bit, outcome, split, verdict }, repair) {
   return [
     make("div", "lv-stamp", [make("span", "", "✕", { "aria-hidden": "true" }), ` ${say("refused")}`]),
     make("div", "lv-verdict-words", [
-      make("p", "lv-outcome", say(`outcome_${outcome}`, { bit, split: (split ?? 0) + 1 }), { "data-outcome": outcome }),
+      make("p", "lv-outcome", say(`outcome_${outcome}`, { byte: Math.floor(bit / 8) + 1, split: (split ?? 0) + 1 }), { "data-outcome": outcome }),
       make("p", "lv-error", verdict),
     ]),
     button("lv-button", say("undamage"), say("undamage"), repair),

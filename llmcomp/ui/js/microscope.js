@@ -409,7 +409,7 @@ export class Microscope {
     const [u0, u1] = cellEdges(state, stop.depth, stop.m);
     const y0 = clamp(yOf(camera, g, u0), 0, g.height);
     const y1 = clamp(yOf(camera, g, u1), 0, g.height);
-    const words = say("stopHere", { n: stop.depth });
+    const words = say("stopHere", { n: this.trace.payload.length });
     const wide = this.measure(words, 13, 700) + 16;
     this.fill(colours.digit, g.x0, y0, g.width - g.x0, 1.5);
     this.fill(colours.digit, g.x0, y1 - 1.5, g.width - g.x0, 1.5);

@@ -4,6 +4,8 @@ import { uOf, yOf } from "./camera.js";
 import { pushedBytes } from "./tape.js";
 import { registers } from "./wire.js";
 
+const WHOLE = 2 ** 32;
+const LAST_BYTE = 2 ** 24; // every box holds a multiple of it: one byte more always ends the number
 const MOST_CELLS = 160;
 const KNOWN_BYTES = 6; // so many bytes are whole numbers in a double
 const MOST_SHIFT_BYTES = 10;
@@ -14,14 +16,17 @@ export function cellEdges(state, depth, m) {
   return [(m * unit - state.low) / state.rng, ((m + 1) * unit - state.low) / state.rng];
 }
 
-/** The largest cell inside the box: what would be written if the text ended here. */
+/** Where the coder would end now, in units of the window: the first place that whole bytes name. */
+function lastNumber({ low, rng }) {
+  if (low === 0) return 0;
+  return low + rng > WHOLE ? WHOLE : Math.ceil(low / LAST_BYTE) * LAST_BYTE;
+}
+
+/** The largest cell that begins at the number the coder would end with now, and lies in the box. */
 export function stopCell(state) {
-  const start = 8 * state.out;
-  const shallowest = Math.max(0, Math.floor(start + 32 - Math.log2(state.rng)));
-  for (let depth = shallowest; depth <= shallowest + 3; depth += 1) {
-    const unit = 2 ** (start + 32 - depth);
-    const m = Math.ceil(state.low / unit);
-    if ((m + 1) * unit <= state.low + state.rng) return { depth, m };
+  const number = lastNumber(state);
+  for (let unit = WHOLE, depth = 8 * state.out; unit >= 1; unit /= 2, depth += 1) {
+    if (number % unit === 0 && number + unit <= state.low + state.rng) return { depth, m: number / unit };
   }
   return null;
 }

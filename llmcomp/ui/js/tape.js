@@ -101,6 +101,7 @@ function readerParts(trace, t, part) {
   const used = out - pend;
   const from = Math.max(Math.min(used, trace.payload.length) - CHIPS / 2, 0);
   const bytes = [...trace.payload.subarray(from, from + CHIPS)];
-  const chips = bytes.map((byte, i) => part(from + i < used ? "lv-chip lv-used" : "lv-chip", hex(byte)));
+  const classOf = (at) => `lv-chip${at < used ? " lv-used" : ""}${at === trace.hurt ? " lv-hurt" : ""}`;
+  const chips = bytes.map((byte, i) => part(classOf(from + i), hex(byte)));
   return [...left(from), ...chips, ...left(trace.payload.length - from - bytes.length)];
 }

@@ -18,7 +18,7 @@ import { partAfter, questionEdges } from "./ladder.js";
 import { nextCarry } from "./machine.js";
 import { Microscope } from "./microscope.js";
 import { Player, SPEEDS } from "./play.js";
-import { bitsText, fixed, say, speakIn, tokenFacts } from "./say.js";
+import { bitsText, fixed, say, shareText, speakIn, tokenFacts } from "./say.js";
 import { tokenAt } from "./scene.js";
 import { keep, kept } from "./store.js";
 import { Strip } from "./strip.js";
@@ -148,7 +148,8 @@ class LinkedView {
     if (speed) this.player.speed = speed;
     this.strip = new Strip(trace, { name: say("strip"), pick: (t) => this.pick(t), look: (t) => this.look(t), falseFrom: mode.split });
     this.stripBox.replaceChildren(this.strip.root);
-    this.strip.root.classList.toggle("lv-blind", mode.blind === true);
+    const unread = mode.blind === true || (mode.name === "damage" && !this.player.still);
+    this.strip.root.classList.toggle("lv-blind", unread);
     this.scope = new Microscope(this.canvas, trace, this.label, mode);
     this.scrub.max = String(trace.count);
     this.buildMore();
@@ -518,6 +519,7 @@ class LinkedView {
     const { outcome, split } = damage;
     const bent = damage.trace ? parseTrace(damage.trace) : null;
     if (bent) {
+      bent.hurt = Math.floor(damage.bit / 8) - fileOf(this.home).number;
       bent.words = new Map([...this.home.words, ...bent.words]);
       this.label = (id) => tokenLabel(bent.words.get(id) || new Uint8Array());
       this.enter(bent, { name: "damage", other: this.home, split: split ?? bent.count, from: split ?? undefined });
@@ -696,7 +698,11 @@ class LinkedView {
 
   captionOf(beat) {
     if (beat === 3) return this.result;
-    if (beat === 4) return say("beat4", tokenFacts(this.home, this.dear, (id) => this.word(id)));
+    if (beat === 4) {
+      const { id, r } = this.rival();
+      const facts = tokenFacts(this.home, this.dear, (n) => this.word(n));
+      return say("beat4", { ...facts, best: this.word(id), bestShare: shareText(r) });
+    }
     if (beat === 6) return say(this.player.f < this.trace.count ? "decoding" : "decoded");
     return say(`beat${beat}`);
   }
@@ -723,7 +729,7 @@ class LinkedView {
     const number = this.home.payload.length;
     const characters = [...new TextDecoder().decode(this.home.text)].length;
     if (!sizes || lanes > 1 || this.home.count < this.home.total) return say("touch");
-    return say("beat3", { characters, number, envelope: sizes.llmc - number, gzip: sizes.gzip });
+    return say("beat3", { characters, number, total: sizes.llmc, envelope: sizes.llmc - number, gzip: sizes.gzip });
   }
 
   /** The picture in words; only at rest, so that nothing is read out sixty times a second. */
