@@ -300,6 +300,7 @@ def test_every_floor_fits_a_phone(visit: Any, width: int, tag: str) -> None:
     page = on_stage(visitor)
     page.evaluate("tag => { document.documentElement.lang = tag; }", tag)
     page.wait_for_timeout(200)
+    asked = {}
     for scene in (5, 7, 4):
         page.locator(".lv-dot").nth(scene - 1).click()
         beat(page, scene)
@@ -321,6 +322,17 @@ def test_every_floor_fits_a_phone(visit: Any, width: int, tag: str) -> None:
                     .map((item) => item.className)"""
             )
             assert small == []
+            if floor == 2:
+                cut = page.evaluate(
+                    """() => [...document.querySelectorAll('#picture .lv-rung-asked')]
+                        .filter((item) => item.scrollWidth > item.clientWidth + 1
+                            || getComputedStyle(item).textOverflow !== 'clip'
+                            || /…/.test(item.textContent))
+                        .map((item) => item.textContent)"""
+                )
+                assert cut == [], "the word asked about is readable"
+                asked[scene] = page.locator("#picture .lv-rung-asked").count()
+    assert max(asked.values()) > 5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
