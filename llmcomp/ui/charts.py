@@ -343,6 +343,7 @@ def _dress(figure: go.Figure, words: Words, *, height: int) -> None:
     """Gives a figure the page's looks, and writes its numbers as the language does."""
     figure.update_layout(
         separators=words.separators,
+        template=None,  # plotly's own is twice as long as the figure, and nothing of it would show
         height=height,
         autosize=True,
         paper_bgcolor="rgba(0,0,0,0)",
@@ -358,13 +359,14 @@ def _dress(figure: go.Figure, words: Words, *, height: int) -> None:
             "bgcolor": "rgba(0,0,0,0)",
         },
         dragmode=False,
-        hoverlabel={"font": {"family": _FONT, "size": 13}},
+        hoverlabel={"align": "left", "font": {"family": _FONT, "size": 13}},
     )
     axes = {
         "gridcolor": _LINE,
         "zerolinecolor": _LINE,
         "linecolor": _LINE,
         "automargin": True,
+        "title_standoff": 15,
         "fixedrange": True,  # a finger that scrolls the page must not zoom the figure
     }
     figure.update_xaxes(**axes)
