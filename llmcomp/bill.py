@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
-__all__ = ["Bill", "ModelSize", "rate_of", "readable_bytes"]
+__all__ = ["Bill", "ModelSize", "rate_of", "readable_bytes", "scaled_bytes"]
 
 _ROUNDED_UP = 0.9995  # of a unit: what three digits would write as 1,000 of the one below
 
@@ -181,8 +181,18 @@ def readable_bytes(n_bytes: float) -> str:
     """
     if math.isinf(n_bytes):
         return "never"
+    count, spec, unit = scaled_bytes(n_bytes)
+    return f"{count:{spec}} {unit}"
+
+
+def scaled_bytes(n_bytes: float) -> tuple[float, str, str]:
+    """Splits a finite length into a count, how to format it to three digits, and its unit.
+
+    >>> scaled_bytes(410.2), scaled_bytes(2.5e15)
+    ((410.2, '.0f', 'bytes'), (2500.0, ',.0f', 'TB'))
+    """
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         count = n_bytes / unit
         if count >= _ROUNDED_UP:
-            return f"{count:,.0f} {name}" if count >= 1000 else f"{count:.3g} {name}"
-    return f"{n_bytes:.0f} bytes"
+            return count, ",.0f" if count >= 1000 else ".3g", name
+    return n_bytes, ".0f", "bytes"

@@ -737,7 +737,9 @@ def _steer_show(options: argparse.Namespace) -> None:
 
 
 def _steer_sweep(options: argparse.Namespace) -> None:
-    from llmcomp.evaluate import charts, steering
+    from llmcomp.evaluate import steering
+    from llmcomp.ui import charts
+    from llmcomp.ui.words import Words
 
     try:
         levels = [int(part) for part in options.levels.split(",")]
@@ -766,7 +768,9 @@ def _steer_sweep(options: argparse.Namespace) -> None:
 
         rows = run(job, report_progress)
     if options.figure:
-        _write(options.figure, charts.rate_distortion(rows).to_html().encode(), options)
+        _write(
+            options.figure, charts.rate_distortion(rows, Words("en")).to_html().encode(), options
+        )
     if options.json:
         print(json.dumps([steering.as_json(row) for row in rows]))
     else:

@@ -72,7 +72,7 @@ ADAPTERS = {
         "train",
     },
     "gradio": {"ui/layout.py", "ui/steer_page.py", "ui/widgets.py"},
-    "plotly": {"evaluate/charts.py"},
+    "plotly": {"ui/charts.py"},
     "numba": {"kernel.py"},
     "tokenizers": {"hub_tokens.py", "tokens.py", "train"},
     "huggingface_hub": {"models/sources.py", "space/hub.py"},

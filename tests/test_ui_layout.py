@@ -7,8 +7,10 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
+from llmcomp.evaluate import steering_study  # noqa: E402
 from llmcomp.space import hardware, smoke  # noqa: E402
-from llmcomp.ui import handlers, jobs, layout, presets, widgets  # noqa: E402
+from llmcomp.ui import handlers, jobs, layout, presets, steering, widgets  # noqa: E402
+from llmcomp.ui.words import Words  # noqa: E402
 
 NO_HERO = {"v": "view/1", "n": 0, "note": "no hero in this test"}
 
@@ -41,6 +43,36 @@ def test_no_value_reaches_a_template(demo: Any) -> None:
     own = [block for block in drawn if "llmcomp" in block.js_on_load]
     assert len(own) == 10
     assert all("{" not in block.html_template for block in own)
+
+
+@pytest.mark.parametrize(("language", "axis"), [("ru", "биты файла"), ("zh", "文件的比特数")])
+def test_figures_change_their_language_with_the_page_and_nothing_is_measured_again(
+    demo: Any, monkeypatch: pytest.MonkeyPatch, language: str, axis: str
+) -> None:
+    for job in ("run", "again", "sweep"):
+        monkeypatch.setattr(steering, job, lambda *_: pytest.fail("measured again"))
+    (switch,) = [b for b in demo.blocks.values() if getattr(b, "elem_id", None) == "language"]
+    drawing = [
+        fn
+        for fn in demo.fns.values()
+        if (switch._id, "input") in fn.targets
+        and any(isinstance(part, gr.Plot) for part in fn.outputs)
+    ]
+    kept = steering.Session("fox", b"fox", "embedded", rows=tuple(steering_study.stored()))
+    values = {"predict": "no", "closer": "closer", "language": language}
+    found: dict[str, Any] = {}
+    for fn in drawing:
+        asked = [values.get(part.elem_id or "", kept) for part in fn.inputs]
+        found |= {part.elem_id: value for part, value in fn.fn(*asked).items() if part.elem_id}
+    published = found["published-bill"]["value"]
+    assert [f.layout.xaxis.title.text for f in (published, found["steer-bill"])] == [axis] * 2
+    assert published.layout.xaxis.range is None
+    assert found["steer-bill"].layout.xaxis.range is not None, "at the scale that is chosen"
+    words = Words(language)
+    assert found["steer-even"].layout.xaxis.title.text == words("axis_length")
+    assert found["steer-rate"].layout.yaxis.title.text == words("axis_error")
+    for name in ("steer-bill-words", "steer-even-words", "steer-rate-words", "steer-table"):
+        assert "gaussian" in found[name] and "bits" not in found[name]
 
 
 def test_stop_cancels_every_way_to_start(demo: Any) -> None:

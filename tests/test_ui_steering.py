@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -346,6 +347,24 @@ def test_the_table_has_none_every_total_and_the_sentence_of_auto(session: Sessio
     assert steering_views.table((), EN) == ""
     saving = replace(session.rows[-1], text_bits=1.0, prompt_bits=1.0)
     assert "laplace 16 because" in steering_views.auto((session.rows[0], saving), EN)
+
+
+@pytest.mark.parametrize("language", ["ru", "zh"])
+def test_captions_and_table_follow_the_language(session: Session, language: str) -> None:
+    words, rows = Words(language), steering_views.of_charts(session)
+    shown = (
+        steering_views.bill_caption(rows, words, closer=True),
+        steering_views.even_caption(rows, words),
+        steering_views.rate_caption(session, words),
+        steering_views.table(session.rows, words),
+        steering_views.verdict("yes", session.rows, words),
+        steering_views.published_caption(rows, words),
+        steering_views.measured(session, words)["text"],
+    )
+    for said in shown:
+        assert re.search("[\u0400-\u04ff\u4e00-\u9fff]{2}", said)
+        for english in ("none", "string", "random", "bits", "bytes", "never", "prompt"):
+            assert not re.search(rf"\b{english}\b", said), said
 
 
 def test_progress_of_a_training_is_sparing(monkeypatch: pytest.MonkeyPatch) -> None:

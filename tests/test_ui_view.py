@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from llmcomp import codec
 from llmcomp.container import anatomy
 from llmcomp.errors import LLMCompError
 from llmcomp.steps import run
-from llmcomp.ui import theatre
+from llmcomp.ui import theatre, weigh
 
 # the app and the browser of the visitor's journey; pytest finds fixtures by these names
 browser, url, visit = journey.browser, journey.url, journey.visit
@@ -300,6 +301,7 @@ def test_every_floor_fits_a_phone(visit: Any, width: int, tag: str) -> None:
     page = on_stage(visitor)
     page.evaluate("tag => { document.documentElement.lang = tag; }", tag)
     page.wait_for_timeout(200)
+    asked = {}
     for scene in (5, 7, 4):
         page.locator(".lv-dot").nth(scene - 1).click()
         beat(page, scene)
@@ -321,6 +323,17 @@ def test_every_floor_fits_a_phone(visit: Any, width: int, tag: str) -> None:
                     .map((item) => item.className)"""
             )
             assert small == []
+            if floor == 2:
+                cut = page.evaluate(
+                    """() => [...document.querySelectorAll('#picture .lv-rung-asked')]
+                        .filter((item) => item.scrollWidth > item.clientWidth + 1
+                            || getComputedStyle(item).textOverflow !== 'clip'
+                            || /…/.test(item.textContent))
+                        .map((item) => item.textContent)"""
+                )
+                assert cut == [], "the word asked about is readable"
+                asked[scene] = page.locator("#picture .lv-rung-asked").count()
+    assert max(asked.values()) > 5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -377,6 +390,22 @@ def test_a_long_trace_is_small_and_quick(visit: Any, tiny: Any) -> None:
     depth = page.locator("#picture .lv-canvas").get_attribute("aria-label")
     assert "NaN" not in page.locator(ROOT).inner_text() + depth
     assert "Infinity" not in depth
+
+
+@BROWSER
+def test_a_scrub_is_weighed_at_full_and_at_a_quarter_of_the_speed(
+    browser: Any, url: str, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weigh, "_SCRUBS", 4)
+    monkeypatch.setattr(weigh, "load_model", lambda _: tiny)
+    message = weigh.long_message()
+    assert message["n"] >= 2000
+    found = weigh.scrub(browser, url, message)
+    assert tuple(found) == weigh.SLOWED == (1, 4)
+    for measured in found.values():
+        assert 0 < measured.script_ms <= measured.work_ms
+        assert measured.frame_ms > 0
+        assert re.fullmatch(r"[\d.]+ / [\d.]+ / [\d.]+ ms", str(measured))
 
 
 def test_every_bit_of_a_small_file_has_an_outcome_and_no_bytes(embedded: Any) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import gradio as gr
 
-from llmcomp.evaluate import charts, steering_study
+from llmcomp.evaluate import steering_study
 from llmcomp.steering.kinds import DEFAULT_TEXT
 from llmcomp.steering.priors import PRIORS
-from llmcomp.ui import handlers, presets, steering, steering_views, views
+from llmcomp.ui import charts, handlers, presets, steering, steering_views, views
 from llmcomp.ui.widgets import (
     QUIET,
     JobButtons,
@@ -103,32 +103,42 @@ class _Results:
             self.blob: gr.update(value=None, interactive=False),
         }
 
-    def bars(self, session: steering.Session, scale: str) -> Updates:
+    def bars(self, session: steering.Session, scale: str, words: Words) -> Updates:
         """The bill at a scale."""
         rows, closer = steering_views.of_charts(session), scale == _CLOSER
         return {
-            self.bill: charts.bills(rows, closer=closer) if rows else None,
-            self.bill_words: steering_views.bill_caption(rows, closer=closer) if rows else "",
+            self.bill: charts.bills(rows, words, closer=closer),
+            self.bill_words: steering_views.bill_caption(rows, words, closer=closer),
+        }
+
+    def said(
+        self, session: steering.Session, prediction: str | None, scale: str, words: Words
+    ) -> Updates:
+        """All that is drawn and said of what was measured, in a language."""
+        if not session.rows:
+            return {self.verdict: ""}
+        rows = steering_views.of_charts(session)
+        return {
+            self.verdict: steering_views.verdict(prediction, session.honest, words),
+            **self.bars(session, scale, words),
+            self.even: charts.break_even(rows, words),
+            self.even_words: steering_views.even_caption(rows, words),
+            self.table: steering_views.table(session.honest, words),
+            self.rate: charts.rate_distortion(session.honest, words, session.twins),
+            self.rate_words: steering_views.rate_caption(session, words),
         }
 
     def shown(
         self, session: steering.Session, prediction: str | None, scale: str, words: Words
     ) -> Updates:
         """What was measured so far; nothing of an earlier run stands beside it."""
-        if not session.rows:
-            hidden, off = gr.update(visible=False), gr.update(value=None, interactive=False)
-            return {self.kept: session, self.verdict: "", self.figures: hidden, self.blob: off}
-        rows = steering_views.of_charts(session)
+        measured = bool(session.rows)
+        empty = {} if measured else {self.blob: gr.update(value=None, interactive=False)}
         return {
             self.kept: session,
-            self.figures: gr.update(visible=True),
-            self.verdict: steering_views.verdict(prediction, session.honest, words),
-            **self.bars(session, scale),
-            self.even: charts.break_even(rows),
-            self.even_words: steering_views.even_caption(rows),
-            self.table: steering_views.table(session.honest, words),
-            self.rate: charts.rate_distortion(session.honest, session.twins),
-            self.rate_words: steering_views.rate_caption(session),
+            self.figures: gr.update(visible=measured),
+            **self.said(session, prediction, scale, words),
+            **empty,
         }
 
     def download(self, session: steering.Session | None) -> Updates:
@@ -292,7 +302,8 @@ def _published_experiment(speaker: Speaker) -> None:
     if not rows:
         return
     _heading(speaker, "steer_until")
-    _, said = _figure("published-bill", charts.bills(rows))
+    drawn, said = _figure("published-bill")
+    speaker.says(drawn, value=lambda words: charts.bills(rows, words))
     speaker.says(said, value=lambda words: steering_views.published_caption(rows, words))
 
 
@@ -320,8 +331,8 @@ def _steer_buttons(speaker: Speaker) -> tuple[JobButtons, gr.Button, gr.Button]:
     return JobButtons(start, stop, status, (again, sweep)), again, sweep
 
 
-def _figure(name: str, figure: Any = None) -> tuple[gr.Plot, gr.HTML]:
-    plot = gr.Plot(figure, show_label=False, container=False, elem_id=name, elem_classes="plot")
+def _figure(name: str) -> tuple[gr.Plot, gr.HTML]:
+    plot = gr.Plot(show_label=False, container=False, elem_id=name, elem_classes="plot")
     return plot, gr.HTML(elem_id=f"{name}-words")
 
 
@@ -387,8 +398,8 @@ def _wire_steer(
     def stopped(words: Words, kept: steering.Session | None) -> Updates:
         return {**buttons.ended(steering_views.stopped(kept, words)), **results.download(kept)}
 
-    def scaled(kept: steering.Session | None, scale: str) -> Updates:
-        return results.bars(kept, scale) if kept else {}
+    def scaled(language: str, kept: steering.Session | None, scale: str) -> Updates:
+        return results.bars(kept, scale, Words(language)) if kept and kept.rows else {}
 
     wire(
         speaker,
@@ -406,20 +417,16 @@ def _wire_steer(
     def again_said(
         language: str, prediction: str | None, scale: str, kept: steering.Session | None
     ) -> Updates:
-        if kept is None or not kept.rows:
+        if kept is None:
             return {results.verdict: ""}
-        words = Words(language)
-        return {
-            results.verdict: steering_views.verdict(prediction, kept.honest, words),
-            results.table: steering_views.table(kept.honest, words),
-        }
+        return results.said(kept, prediction, scale, Words(language))
 
     speaker.language.input(
-        again_said,
-        [speaker.language, *chosen, results.kept],
-        [results.verdict, results.table],
-        **QUIET,
+        again_said, [speaker.language, *chosen, results.kept], results.parts, **QUIET
     )
     results.closer.change(
-        scaled, [results.kept, results.closer], [results.bill, results.bill_words], **QUIET
+        scaled,
+        [speaker.language, results.kept, results.closer],
+        [results.bill, results.bill_words],
+        **QUIET,
     )

@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from llmcomp.bill import readable_bytes
-from llmcomp.evaluate import charts
-from llmcomp.evaluate.charts import in_order, short
 from llmcomp.evaluate.steering import Row
-from llmcomp.ui import views
+from llmcomp.ui import charts, views
+from llmcomp.ui.charts import in_order, short
 from llmcomp.ui.steering import Learning, Session
 from llmcomp.ui.views import Status, status
 from llmcomp.ui.words import Words
@@ -94,7 +92,7 @@ def measured(session: Session, words: Words) -> Status:
     said = words(
         "measured" if best.kind == plain.kind else "measured_steered",
         n=len(session.honest),
-        name=short(best),
+        name=short(best, words),
         size=views.number(best.total_bits / 8, words),
         plain=views.number(plain.total_bits / 8, words),
     )
@@ -113,14 +111,14 @@ def verdict(prediction: str | None, rows: Sequence[Row], words: Words) -> str:
         _said(prediction, _answer(best, rows[0], soonest), words),
         words(
             "verdict_larger" if change >= 0 else "verdict_smaller",
-            name=short(best),
+            name=short(best, words),
             bits=abs(change),
             prompt=best.prompt_bits + best.metadata_bits,
             saving=_saving(best, words),
         ),
     ]
     if math.isfinite(soonest) and change >= 0:
-        parts.append(words("verdict_pays", length=readable_bytes(soonest)))
+        parts.append(words("verdict_pays", length=words.length(soonest)))
     return f'<p class="verdict">{escape(" ".join(parts))}</p>'
 
 
@@ -155,9 +153,9 @@ def auto(rows: Sequence[Row], words: Words) -> str:
     told = second if best.kind == "none" else best
     said = words(
         "auto_none" if best.kind == "none" else "auto_kept",
-        name=short(best),
+        name=short(best, words),
         size=views.number(best.total_bits / 8, words),
-        next=short(second),
+        next=short(second, words),
         saving=_saving(told, words),
         cost=told.prompt_bits + told.metadata_bits,
     )
@@ -190,16 +188,16 @@ def _table_row(row: Row, plain: Row, least: float, words: Words) -> str:
         ),
         views.number(row.total_bits, words),
         f"{words.number(change, '+.2f')} %" if row is not plain else "",
-        *(_digits(v) for v in (row.bits_per_coordinate, row.entropy_bits, row.mse)),
-        readable_bytes(row.break_even_bytes) if row is not plain else "",
+        *(_digits(v, words) for v in (row.bits_per_coordinate, row.entropy_bits, row.mse)),
+        words.length(row.break_even_bytes) if row is not plain else "",
     ]
     marked = ' class="ours"' if row.total_bits == least else ""
-    name = f"{short(row)} ✓" if row.total_bits == least else short(row)
+    name = f"{short(row, words)}{' ✓' * (row.total_bits == least)}"
     return f"<tr{marked}><td>{escape(name)}</td>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
 
 
-def _digits(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g}"
+def _digits(value: float, words: Words) -> str:
+    return "" if math.isnan(value) else words.number(value, ".3g")
 
 
 def of_charts(session: Session) -> list[Row]:
@@ -212,10 +210,9 @@ def of_charts(session: Session) -> list[Row]:
     return list(best.values())
 
 
-def bill_caption(rows: Sequence[Row], *, closer: bool) -> str:
+def bill_caption(rows: Sequence[Row], words: Words, *, closer: bool) -> str:
     """Says in words what the bars show, in HTML."""
-    cut = " The axis is cut 5 % to either side of none." if closer else ""
-    return _caption(charts.bills_words(rows) + cut)
+    return _caption(charts.bills_words(rows, words, closer=closer))
 
 
 def published_caption(rows: Sequence[Row], words: Words) -> str:
@@ -226,20 +223,20 @@ def published_caption(rows: Sequence[Row], words: Words) -> str:
         plain=plain.text_bits,
         text=best.text_bits,
         vectors=best.vector_bits,
-        length=readable_bytes(best.break_even_bytes),
+        length=words.length(best.break_even_bytes),
     )
     return _caption(said)
 
 
-def even_caption(rows: Sequence[Row]) -> str:
+def even_caption(rows: Sequence[Row], words: Words) -> str:
     """Says in words what the break-even figure shows, in HTML."""
-    return _caption(charts.break_even_words(rows))
+    return _caption(charts.break_even_words(rows, words))
 
 
-def rate_caption(session: Session) -> str:
+def rate_caption(session: Session, words: Words) -> str:
     """Says in words what the rate-distortion figure shows, in HTML."""
-    return _caption(charts.rate_distortion_words(session.honest, session.twins))
+    return _caption(charts.rate_distortion_words(session.honest, words, session.twins))
 
 
-def _caption(words: str) -> str:
-    return f'<p class="caption">{escape(words)}</p>'
+def _caption(said: str) -> str:
+    return f'<p class="caption">{escape(said)}</p>'

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from llmcomp.bill import Bill, readable_bytes
+from llmcomp.bill import Bill
 from llmcomp.errors import LLMCompError
 from llmcomp.ui.handlers import Compression, Decoding
 from llmcomp.ui.jobs import InputError, Working
@@ -191,12 +191,12 @@ def with_model(paid: Bill, xz_bytes: int, words: Words) -> str:
     nominal, files = (
         words.number(rate, ",.3f" if rate < _WHOLE else ",.0f") for rate in paid.adjusted_rates
     )
-    size = readable_bytes(paid.model.file_bytes)
+    size = words.length(paid.model.file_bytes)
     said = words("with_model", nominal=nominal, files=files, size=size)
     even = paid.break_even_bytes(xz_bytes)
     if math.isinf(even):
         return said
-    return f"{said} {words('even', length=readable_bytes(even))}"
+    return f"{said} {words('even', length=words.length(even))}"
 
 
 def _race_row(name: str, size: int, largest: int, words: Words) -> str:

@@ -6,8 +6,11 @@ The words of the linked view itself stand beside its code in ``js/``. Knows noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from llmcomp.bill import scaled_bytes
 
 __all__ = ["LANGUAGES", "WORDS", "Words", "in_browser"]
 
@@ -223,6 +226,40 @@ _EN = {
     "column_mse": "MSE",
     "column_even": "break-even",
     "published": "200 vectors, trained for 500 epochs on the first 50,000 bytes of enwik8, the very text they then help to code. The text falls from {plain:,.0f} bits to {text:,.0f}; the vectors take {vectors:,.0f}. Published was the fall alone. If it kept up, a text of {length} would pay.",
+    # the figures of the Steer page, and what says them in words
+    "way: none": "none",
+    "way: text": "string",
+    "way: random": "random",
+    "half_bin_way": "{way}, half-bin error",
+    "axis_file": "bits of the file",
+    "axis_length": "length of the text",
+    "axis_rate": "bits per byte",
+    "axis_error": "squared error",
+    "axis_text": "bits of text",
+    "hover_bill": "{way}: {part} {bits} bits",
+    "hover_even": "{way}: {rate} bits/byte\nat {length} bytes,\nif the saving kept up",
+    "hover_measured": "{way}: {rate} bits/byte, measured",
+    "hover_error": "{way}, {levels} levels:\n{bits} bits per coordinate,\nMSE {error}",
+    "hover_text": "{way}, {levels} levels:\n{bits} bits per coordinate,\ntext {text} bits",
+    "bills_said": "Whole files, every bit counted: the text, the coded prompt, what says how to read it (metadata), header and checksums (envelope). {ways}.",
+    "bills_plain": "{way}: {bits:,.0f} bits",
+    "bills_way": "{way}: {bits:,.0f} ({change:+.1f} %)",
+    "bills_cut": "The axis is cut {percent:.0f} % to either side of none.",
+    "even_said": "Measured at {n:,} bytes only (markers); dashed is what would be if the saving kept up, with the prompt paid once.",
+    "even_ways": "{ways}.",
+    "even_pays": "{way} pays from {length} on",
+    "even_never": "{way} saves nothing, so it never pays",
+    "even_hollow": "Hollow: measured on the very text the prompt was trained on, which flatters it.",
+    "rate_none": "No trained prompt was measured yet.",
+    "rate_said": "Each point is a prompt that was really coded, {n} in all. Fewer levels are cheaper and coarser; beyond some point the text no longer gets shorter. The smallest file of these: {way}, {levels} levels, {bits:.2f} bits per coordinate, squared error {error:.3g}, text {text:,.0f} bits, without a prompt {plain:,.0f}.",
+    "rate_hollow": "Hollow: system 000's half-bin error; every value comes out half a step too high, at about four times the squared error.",
+    "listed": "{first}; {second}",
+    "length: bytes": "{n} bytes",
+    "length: kB": "{n} kB",
+    "length: MB": "{n} MB",
+    "length: GB": "{n} GB",
+    "length: TB": "{n} TB",
+    "never": "never",
     # sharing
     "share_title": "Send it as a link",
     "share_what": "The link is the file: whoever opens it decodes it, and no server keeps it.",
@@ -429,8 +466,8 @@ _RU = {
     "held_out_part": "отложенная часть {loss:.3f} бита на байт, без промпта {plain:.3f}",
     "stopped_empty": "Остановлено. Промпт ещё не обучен.",
     "stopped_kept": "Остановлено. Лучший промпт сохранён: скачайте его или нажмите «Измерить снова».",
-    "measured": "Измерено вариантов: {n}. Наименьший файл: {name}, {size} байт.",
-    "measured_steered": "Измерено вариантов: {n}. Наименьший файл: {name}, {size} байт; без наведения {plain}.",
+    "measured": "Измерено вариантов: {n}. Наименьший файл: «{name}», {size} байт.",
+    "measured_steered": "Измерено вариантов: {n}. Наименьший файл: «{name}», {size} байт; без наведения {plain}.",
     "answer": "Ответ измерения: {answer}.",
     "answer_right": "Вы сказали «{answer}», и так и есть.",
     "answer_wrong": "Вы сказали «{said}»; ответ измерения: {answer}.",
@@ -440,8 +477,8 @@ _RU = {
     "saves": "экономит {n:,.0f} бит текста",
     "lengthens": "удлиняет текст на {n:,.0f} бит",
     "saves_nothing": "не экономит ни бита текста",
-    "auto_none": "Из этих вариантов auto берёт {name}: его файл наименьший, {size} байт. Следующий — {next}: он {saving}, а описать его стоит {cost:,.0f} бит.",
-    "auto_kept": "Из этих вариантов auto берёт {name}: его файл наименьший, {size} байт; он {saving}, а описать его стоит {cost:,.0f} бит.",
+    "auto_none": "Из этих вариантов auto берёт «{name}»: его файл наименьший, {size} байт. Следующий — «{next}»: он {saving}, а описать его стоит {cost:,.0f} бит.",
+    "auto_kept": "Из этих вариантов auto берёт «{name}»: его файл наименьший, {size} байт; он {saving}, а описать его стоит {cost:,.0f} бит.",
     "all_measured": "Всё измеренное, в битах",
     "column_what": "перед текстом",
     "column_text": "текст",
@@ -449,12 +486,45 @@ _RU = {
     "column_metadata": "метаданные",
     "column_envelope": "конверт",
     "column_total": "всего бит",
-    "column_change": "против none",
+    "column_change": "разница",
     "column_coordinate": "бит на координату",
     "column_entropy": "энтропия",
     "column_mse": "ср. кв. ошибка",
     "column_even": "окупается с",
     "published": "200 векторов, 500 эпох обучения на первых 50 000 байт enwik8, на том самом тексте, который они затем помогают кодировать. Текст сокращается с {plain:,.0f} бит до {text:,.0f}; векторы занимают {vectors:,.0f}. Опубликовано было только сокращение. Если бы оно сохранялось, окупился бы текст длиной {length}.",
+    "way: none": "без наведения",
+    "way: text": "строка",
+    "way: random": "шум",
+    "half_bin_way": "{way}, ошибка в полшага",
+    "axis_file": "биты файла",
+    "axis_length": "длина текста",
+    "axis_rate": "бит на байт",
+    "axis_error": "ср. кв. ошибка",
+    "axis_text": "биты текста",
+    "hover_bill": "{way}: {part} {bits} бит",
+    "hover_even": "{way}: {rate} бита на байт\nпри длине {length} байт,\nесли бы выигрыш сохранялся",
+    "hover_measured": "{way}: {rate} бита на байт, измерено",
+    "hover_error": "{way}, уровней {levels}:\n{bits} бита на координату,\nср. кв. ошибка {error}",
+    "hover_text": "{way}, уровней {levels}:\n{bits} бита на координату,\nтекст {text} бит",
+    "bills_said": "Целые файлы, посчитан каждый бит: текст, закодированный промпт, указания, как его читать (метаданные), заголовок и контрольные суммы (конверт). Размеры файлов — {ways}.",
+    "bills_plain": "{way}: {bits:,.0f} бит",
+    "bills_way": "{way}: {bits:,.0f} ({change:+.1f} %)",
+    "bills_cut": "Ось обрезана: видно по {percent:.0f} % в обе стороны от файла без наведения.",
+    "even_said": "Измерено только при длине {n:,} байт (метки); штрихом показано, что было бы, если бы выигрыш сохранялся, а промпт оплачивался один раз.",
+    "even_ways": "Итог: {ways}.",
+    "even_pays": "{way} окупается с {length}",
+    "even_never": "{way} не окупается никогда, потому что ничего не экономит",
+    "even_hollow": "Полые метки: измерено на том самом тексте, на котором промпт обучен, а это ему льстит.",
+    "rate_none": "Ни один обученный промпт ещё не измерен.",
+    "rate_said": "Каждая точка — промпт, который действительно закодирован; всего их {n}. Чем меньше уровней, тем дешевле и грубее; с какого-то места текст уже не становится короче. Наименьший из этих файлов: {way}, уровней {levels}, {bits:.2f} бита на координату, ср. кв. ошибка {error:.3g}, текст {text:,.0f} бит, без промпта {plain:,.0f}.",
+    "rate_hollow": "Полые точки: ошибка системы 000 в полшага; каждое значение выше на полшага, а квадрат ошибки больше примерно вчетверо.",
+    "listed": "{first}; {second}",
+    "length: bytes": "{n} байт",
+    "length: kB": "{n} кБ",
+    "length: MB": "{n} МБ",
+    "length: GB": "{n} ГБ",
+    "length: TB": "{n} ТБ",
+    "never": "никогда",
     "share_title": "Отправить ссылкой",
     "share_what": "Ссылка и есть файл: кто её откроет, тот его раскроет, и ни один сервер его "
     "не хранит.",
@@ -653,8 +723,8 @@ _ZH = {
     "held_out_part": "留出部分每字节 {loss:.3f} 比特，无提示 {plain:.3f}",
     "stopped_empty": "已停止。还没有训练出提示。",
     "stopped_kept": "已停止。目前最好的提示已保留：可以下载，或按“再测一次”。",
-    "measured": "测了 {n} 种方式。最小的文件：{name}，{size} 字节。",
-    "measured_steered": "测了 {n} 种方式。最小的文件：{name}，{size} 字节；不引导是 {plain}。",
+    "measured": "测了 {n} 种方式。最小的文件：“{name}”，{size} 字节。",
+    "measured_steered": "测了 {n} 种方式。最小的文件：“{name}”，{size} 字节；不引导是 {plain}。",
     "answer": "测得的答案：{answer}。",
     "answer_right": "你说“{answer}”，果然如此。",
     "answer_wrong": "你说“{said}”；测得的答案是：{answer}。",
@@ -664,8 +734,8 @@ _ZH = {
     "saves": "为文字省下 {n:,.0f} 比特",
     "lengthens": "使文字长了 {n:,.0f} 比特",
     "saves_nothing": "没有为文字省下一个比特",
-    "auto_none": "其中 auto 选 {name}，因为它的文件最小，{size} 字节。其次是 {next}：它{saving}，而描述它要 {cost:,.0f} 比特。",
-    "auto_kept": "其中 auto 选 {name}，因为它的文件最小，{size} 字节：它{saving}，而描述它要 {cost:,.0f} 比特。",
+    "auto_none": "其中 auto 选“{name}”，因为它的文件最小，{size} 字节。其次是“{next}”：它{saving}，而描述它要 {cost:,.0f} 比特。",
+    "auto_kept": "其中 auto 选“{name}”，因为它的文件最小，{size} 字节：它{saving}，而描述它要 {cost:,.0f} 比特。",
     "all_measured": "所有测量结果，单位比特",
     "column_what": "文字前面的内容",
     "column_text": "文字",
@@ -673,12 +743,45 @@ _ZH = {
     "column_metadata": "元数据",
     "column_envelope": "封装",
     "column_total": "总比特",
-    "column_change": "相对 none",
+    "column_change": "相对不引导",
     "column_coordinate": "每坐标比特",
     "column_entropy": "熵",
     "column_mse": "均方误差",
     "column_even": "划算长度",
     "published": "200 个向量，在 enwik8 的前 50,000 字节上训练 500 轮，而它们随后帮助编码的正是这段文字。文字从 {plain:,.0f} 比特降到 {text:,.0f}；向量占 {vectors:,.0f}。当初发表的只有下降的部分。如果一直这样，{length} 的文字才划算。",
+    "way: none": "不引导",
+    "way: text": "字符串",
+    "way: random": "噪声",
+    "half_bin_way": "{way}，半格误差",
+    "axis_file": "文件的比特数",
+    "axis_length": "文字长度",
+    "axis_rate": "每字节比特",
+    "axis_error": "均方误差",
+    "axis_text": "文字的比特数",
+    "hover_bill": "{way}：{part} {bits} 比特",
+    "hover_even": "{way}：每字节 {rate} 比特\n（{length} 字节的文字，如果一直这样节省）",
+    "hover_measured": "{way}：每字节 {rate} 比特，实测",
+    "hover_error": "{way}，{levels} 级：\n每坐标 {bits} 比特，\n均方误差 {error}",
+    "hover_text": "{way}，{levels} 级：\n每坐标 {bits} 比特，\n文字 {text} 比特",
+    "bills_said": "整个文件，每一个比特都计入：文字、编码后的提示、说明怎样读它的元数据，以及文件头和校验和（封装）。{ways}。",
+    "bills_plain": "{way}：{bits:,.0f} 比特",
+    "bills_way": "{way}：{bits:,.0f}（{change:+.1f} %）",
+    "bills_cut": "坐标轴只取不引导的文件两侧各 {percent:.0f} %。",
+    "even_said": "只在 {n:,} 字节处测量（标记）；虚线表示如果一直这样节省、而提示只付一次会怎样。",
+    "even_ways": "{ways}。",
+    "even_pays": "{way}：从 {length} 起划算",
+    "even_never": "{way}：什么也没有省下，永远不划算",
+    "even_hollow": "空心：在训练提示所用的那段文字上测得，结果偏好。",
+    "rate_none": "还没有测过训练出的提示。",
+    "rate_said": "每个点都是一个真正编码过的提示，共 {n} 个。级数越少越便宜，也越粗；过了某一点，文字就不再变短。其中最小的文件：{way}，{levels} 级，每坐标 {bits:.2f} 比特，均方误差 {error:.3g}，文字 {text:,.0f} 比特，无提示 {plain:,.0f}。",
+    "rate_hollow": "空心：系统 000 的半格误差；每个值都高出半格，均方误差约为四倍。",
+    "listed": "{first}；{second}",
+    "length: bytes": "{n} 字节",
+    "length: kB": "{n} kB",
+    "length: MB": "{n} MB",
+    "length: GB": "{n} GB",
+    "length: TB": "{n} TB",
+    "never": "永远不",
     "share_title": "用链接发送",
     "share_what": "链接就是文件：谁打开，谁就能解开，没有服务器保存它。",
     "share_long": "{n:,} 字节对链接来说太长：请发送文件，或复制 base64。",
@@ -713,7 +816,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "ru": _RU, "zh": _ZH}
 _BROWSER = ("skip", "tagline", "theme_", "share_", "copy_", "copied", "not_copied", "history_")
 """Beginnings of the keys that the page's own script needs."""
 
-_THOUSANDS = "\u00a0"  # in Russian a space that never breaks, as browsers write it
+_SEPARATORS = {"ru": ",\u00a0"}  # a space that never breaks, as browsers write it
+_ENGLISH_SEPARATORS = ".,"
 
 
 class Words:
@@ -728,6 +832,11 @@ class Words:
     def __init__(self, language: object) -> None:
         self.language = language if isinstance(language, str) and language in WORDS else "en"
         self._table = WORDS[self.language]
+
+    @property
+    def separators(self) -> str:
+        """The decimal point, then what parts thousands."""
+        return _SEPARATORS.get(self.language, _ENGLISH_SEPARATORS)
 
     def __call__(self, key: str, **values: Any) -> str:
         """Says one sentence; numbers are written as ``{name:,}`` and the like.
@@ -749,10 +858,29 @@ class Words:
         >>> Words("ru").number(1234.5, ",.1f") == "1\u00a0234,5"
         True
         """
-        written = format(value, spec)
-        if self.language != "ru":
-            return written
-        return written.replace(",", _THOUSANDS).replace(".", ",")
+        return format(value, spec).translate(str.maketrans(_ENGLISH_SEPARATORS, self.separators))
+
+    def length(self, n_bytes: float) -> str:
+        """Says a length of bytes with three digits.
+
+        >>> Words("en").length(2_912_345.0), Words("ru").length(2_912_345.0)
+        ('2.91 MB', '2,91 МБ')
+        """
+        if math.isinf(n_bytes):
+            return self("never")
+        count, spec, unit = scaled_bytes(n_bytes)
+        return self(f"length: {unit}", n=self.number(count, spec))
+
+    def listed(self, items: Sequence[str]) -> str:
+        """Says several things, at least one, after each other.
+
+        >>> Words("en").listed(["one", "two"])
+        'one; two'
+        """
+        said, *others = items
+        for item in others:
+            said = self("listed", first=said, second=item)
+        return said
 
     def _local(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)):

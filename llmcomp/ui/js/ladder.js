@@ -1,11 +1,8 @@
 // Floor 2: the questions that found a word, one rung each. Nearly all of them cost nothing.
 
 import { make } from "./dom.js";
-import { shorten } from "./label.js";
 import { bitsText, say, shareText } from "./say.js";
 import { questions } from "./wire.js";
-
-const LONGEST_WORD = 18;
 
 /** The position within token t once `asked` of its questions are answered, as a part of the token. */
 export function partAfter(trace, t, asked) {
@@ -42,8 +39,7 @@ export function questionEdges(trace, t, part, inChild) {
 function rung(item, place, reached, label, pick) {
   const fill = make("span", "lv-bar-fill");
   fill.style.width = `${100 * item.share}%`;
-  const word = shorten(label(item.cut), LONGEST_WORD);
-  const asked = item.helper ? say("helperQuestion") : say("question", { word });
+  const asked = item.helper ? say("helperQuestion") : say("question", { word: label(item.cut) });
   const row = make("button", "lv-rung", [
     make("bdi", "lv-rung-asked", asked),
     make("b", "lv-rung-answer", item.after ? say("no") : say("yes")),
