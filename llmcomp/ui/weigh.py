@@ -1,4 +1,4 @@
-"""``python -m llmcomp.ui.weigh`` measures what a first visit costs, and a scrub of a long text.
+"""``python -m llmcomp.ui.weigh`` measures what a first visit costs, a Stop, a scrub of a long text.
 
 In: the app, served on this machine, and a browser with an empty cache. Out: a table for the docs:
 bytes, requests, seconds; milliseconds of a scrub, also on a processor four times slower.
@@ -6,6 +6,7 @@ bytes, requests, seconds; milliseconds of a scrub, also on a processor four time
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import sys
@@ -20,7 +21,7 @@ from llmcomp.tracing import WIRE_TOKENS
 from llmcomp.ui import handlers, presets, script, theatre
 from llmcomp.ui.screenshots import browsing, serving
 
-__all__ = ["SLOWED", "Scrub", "Visit", "long_message", "main", "scrub", "visit"]
+__all__ = ["SLOWED", "Scrub", "Visit", "long_message", "main", "scrub", "stop", "visit"]
 
 SLOWED = (1, 4)
 """How many times slower than it is the processor is made to look."""
@@ -29,6 +30,7 @@ _VISITS = 5
 _SCRUBS = 200
 _QUIET_MS = 1500
 _LINES = 180  # of text: some more tokens than one message holds
+_STOPPED_LINES = 6000  # enough to be still at work when it is stopped
 
 _TO = """async (part) => {
   const scrub = document.querySelector("#picture .lv-scrub");
@@ -79,6 +81,27 @@ def visit(browser: Any, url: str) -> Visit:
     return Visit(sum(loaded), len(loaded), words_ms, sample_ms)
 
 
+def stop(browser: Any, url: str) -> float:
+    """Stops a job under way; returns the milliseconds until the page says so."""
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(".lv-token")
+    page.locator("#text textarea").fill(_long_text(_STOPPED_LINES).replace("\n", " "))
+    page.locator("button#compress").click()
+    page.wait_for_selector("#compress-status [role=progressbar][aria-valuenow]")
+    before = page.evaluate("performance.now()")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("button#compress:not(:disabled)")
+    took = float(page.evaluate("performance.now()") - before)
+    context.close()
+    return took
+
+
+def _long_text(n_lines: int) -> str:
+    return "\n".join(f"{i}: the fox {i * i} jumps" for i in range(n_lines))
+
+
 @dataclass(frozen=True, slots=True)
 class Scrub:
     """What one jump to a random place of a long text takes; medians, in milliseconds.
@@ -103,7 +126,7 @@ def long_message() -> Mapping[str, Any]:
     Raises:
         ValueError: if the model cuts the text into fewer tokens than a message holds.
     """
-    text = "\n".join(f"{i}: the fox {i * i} jumps" for i in range(_LINES)).encode()
+    text = _long_text(_LINES).encode()
     model = load_model(handlers.MODELS[0])
     done = run(codec.compressing(text, model=model, trace=True, lanes=1, methods=("lm",)))
     if done.trace is None or len(done.trace.lanes[0]) < WIRE_TOKENS:
@@ -161,6 +184,7 @@ def main() -> str:
     message = long_message()
     with serving() as url, browsing() as browser:
         visits = [visit(browser, url) for _ in range(_VISITS)]
+        stops = [stop(browser, url) for _ in range(_VISITS)]
         scrubs = scrub(browser, url, message)
     words = statistics.median(found.words_ms for found in visits)
     sample = statistics.median(found.sample_ms for found in visits)
@@ -171,6 +195,8 @@ def main() -> str:
         "our own script, before compression": f"{len(script.head().encode()) / 1000:.0f} kB",
         "first words of the picture after": f"{words / 1000:.2f} s",
         "a sample text's result after its click": f"{sample:.0f} ms",
+        "Stop, until the page is free again": f"{statistics.median(stops):.0f} ms",
+        "message of 2,000 tokens": f"{len(json.dumps(message)) / 1000:.0f} kB",
         "stored traces": f"{len(stored)} files, {sum(stored) / 1000:.0f} kB",
         **{_scrub_row(times): str(found) for times, found in scrubs.items()},
     }
