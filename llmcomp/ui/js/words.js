@@ -203,9 +203,9 @@ export const WORDS = {
   onlyNumber: ["Only the number", "Только число", "只有数"],
   needle: ["the number", "число", "这个数"],
   decoding: [
-    "The brown line is the number. Where it stands is the next word.",
-    "Коричневая линия — это число. Где она стоит, там следующее слово.",
-    "棕色的线就是这个数。它在哪里，下一个词就在哪里。",
+    "The line across is the number. Where it stands is the next word.",
+    "Линия поперёк — это число. Где она стоит, там следующее слово.",
+    "这条横线就是那个数。它在哪里，下一个词就在哪里。",
   ],
   decoded: [
     "The reader has the same guesser, so the number is enough.",
