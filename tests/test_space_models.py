@@ -142,7 +142,8 @@ def test_what_was_learned_corrects_the_next_estimate():
     assert learned.factor("other") == 1.0
 
 
-def test_estimates_are_held_against_a_job(known, checkpoints):
+def test_estimates_are_held_against_a_job(known, checkpoints, monkeypatch):
+    monkeypatch.setattr(cost, "here", lambda: Place(FLAVOURS["cpu-basic"], False, ()))
     (line,) = cost.main([f"tiny-llama={checkpoints['llama']}"])
     found = re.fullmatch(
         r"tiny-llama, 4,000 bytes, ([\d,]+) tokens: encode [\d.]+ s, estimated ([\d.]+); "

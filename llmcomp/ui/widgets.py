@@ -146,7 +146,8 @@ def linked_view(message: Mapping[str, Any] | None = None, **rest: Any) -> gr.HTM
         concurrency_limit=1,
         api_visibility="private",
     )
-    view.turn(turned, None, view, **QUIET)
+    # whoever turns on before the answer is there means the later place
+    view.turn(turned, None, view, trigger_mode="always_last", **QUIET)
     return view
 
 
